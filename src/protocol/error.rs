@@ -1,0 +1,184 @@
+//! What can go wrong, as clients see it: error codes and close codes.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why a request was refused. Clients branch on this; the text beside it is for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Not JSON, an unknown type, a missing, unknown or mistyped field.
+    Malformed,
+    /// The channel's or sender's name is not one.
+    InvalidName,
+    /// The body is empty or holds U+0000, which PostgreSQL can't store.
+    InvalidBody,
+    /// The body exceeds the limit that `hello` states.
+    BodyTooLarge,
+    /// `after_seq` lies beyond the channel's last message.
+    AfterSeqAhead,
+    /// The client is subscribed to this channel already.
+    AlreadySubscribed,
+    /// The client isn't subscribed to this channel.
+    NotSubscribed,
+    /// The client has as many subscriptions as the limit that `hello` states.
+    TooManySubscriptions,
+    /// The client has as many unacknowledged publishes as the limit that `hello` states.
+    TooManyOutstanding,
+    /// This `client_message_id` was used by the same sender, in this channel, for another body.
+    Conflict,
+    /// The server's queue is full.
+    Busy,
+    /// PostgreSQL can't be reached or doesn't answer. Whether the message was stored is unknown.
+    Unavailable,
+    /// The server is shutting down.
+    ShuttingDown,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 13] = [
+        Self::Malformed,
+        Self::InvalidName,
+        Self::InvalidBody,
+        Self::BodyTooLarge,
+        Self::AfterSeqAhead,
+        Self::AlreadySubscribed,
+        Self::NotSubscribed,
+        Self::TooManySubscriptions,
+        Self::TooManyOutstanding,
+        Self::Conflict,
+        Self::Busy,
+        Self::Unavailable,
+        Self::ShuttingDown,
+    ];
+
+    /// The code as it stands in frames and in metrics' labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::InvalidName => "invalid_name",
+            Self::InvalidBody => "invalid_body",
+            Self::BodyTooLarge => "body_too_large",
+            Self::AfterSeqAhead => "after_seq_ahead",
+            Self::AlreadySubscribed => "already_subscribed",
+            Self::NotSubscribed => "not_subscribed",
+            Self::TooManySubscriptions => "too_many_subscriptions",
+            Self::TooManyOutstanding => "too_many_outstanding",
+            Self::Conflict => "conflict",
+            Self::Busy => "busy",
+            Self::Unavailable => "unavailable",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+
+    /// Whether the same request, with the same `client_message_id`, can succeed later.
+    pub const fn is_retryable(self) -> bool {
+        matches!(
+            self,
+            Self::TooManyOutstanding | Self::Busy | Self::Unavailable | Self::ShuttingDown
+        )
+    }
+}
+
+/// A refusal: what went wrong and which request it answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtocolError {
+    /// What went wrong, for programs.
+    pub code: ErrorCode,
+    /// What went wrong and what to do, for people.
+    pub message: String,
+    /// See [`ErrorCode::is_retryable`].
+    pub retryable: bool,
+    /// The channel that the refused request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The publish that was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_message_id: Option<Uuid>,
+}
+
+impl ProtocolError {
+    /// A refusal that answers no request in particular.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            retryable: code.is_retryable(),
+            channel: None,
+            client_message_id: None,
+        }
+    }
+
+    /// The same, naming the channel of the refused request.
+    #[must_use]
+    pub fn in_channel(mut self, channel: impl Into<String>) -> Self {
+        self.channel = Some(channel.into());
+        self
+    }
+
+    /// The same, naming the refused publish.
+    #[must_use]
+    pub fn of_message(mut self, client_message_id: Uuid) -> Self {
+        self.client_message_id = Some(client_message_id);
+        self
+    }
+}
+
+/// Why the server closed a WebSocket. Codes from 4000 on are Hopline's own, the others RFC 6455's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CloseCode {
+    /// The server shuts down: connect to another one and recover by `seq`.
+    ShuttingDown,
+    /// The client read too slowly and its queue was full: reconnect and recover by `seq`.
+    SlowClient,
+    /// Nothing, not even a pong, came from the client for too long.
+    IdleTimeout,
+    /// A binary frame; the protocol is text only.
+    Unsupported,
+    /// A text frame that isn't UTF-8.
+    NotUtf8,
+    /// A frame that breaks RFC 6455.
+    ProtocolViolation,
+    /// A frame larger than the limit that `hello` states.
+    TooLarge,
+}
+
+impl CloseCode {
+    /// Every code.
+    pub const ALL: [Self; 7] = [
+        Self::ShuttingDown,
+        Self::SlowClient,
+        Self::IdleTimeout,
+        Self::Unsupported,
+        Self::NotUtf8,
+        Self::ProtocolViolation,
+        Self::TooLarge,
+    ];
+
+    /// The number on the wire.
+    pub const fn number(self) -> u16 {
+        match self {
+            Self::ShuttingDown => 4000,
+            Self::SlowClient => 4001,
+            Self::IdleTimeout => 4002,
+            Self::ProtocolViolation => 1002,
+            Self::Unsupported => 1003,
+            Self::NotUtf8 => 1007,
+            Self::TooLarge => 1009,
+        }
+    }
+
+    /// The reason beside the number, and the label's value in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ShuttingDown => "shutting_down",
+            Self::SlowClient => "slow_client",
+            Self::IdleTimeout => "idle_timeout",
+            Self::ProtocolViolation => "protocol_violation",
+            Self::Unsupported => "unsupported",
+            Self::NotUtf8 => "not_utf8",
+            Self::TooLarge => "too_large",
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What clients and servers say to one another, version 1. `docs/PROTOCOL.md` explains it with examples,
+//! which the tests compare with these types.
+
+mod error;
+mod name;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+pub use error::{CloseCode, ErrorCode, ProtocolError};
+pub use name::{ChannelName, InvalidName, NAME_MAX_BYTES, SenderName};
+
+use crate::hop::Origin;
+
+/// The protocol's version, in `hello` and in the paths.
+pub const VERSION: u32 = 1;
+
+/// The WebSocket endpoint's path.
+pub const WEBSOCKET_PATH: &str = "/v1/ws";
+
+/// The HTTP path of a channel's messages: GET pages through them, POST publishes one.
+pub fn messages_path(channel: &ChannelName) -> String {
+    format!("/v1/channels/{channel}/messages")
+}
+
+/// A frame from a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ClientFrame {
+    /// Asks for a channel's messages. Answered by `subscribed`, then by the messages themselves.
+    Subscribe {
+        /// The channel's name.
+        channel: String,
+        /// Everything after this number is wanted; without it, everything after the answer's `last_seq`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after_seq: Option<u64>,
+        /// Whether messages shall carry [`Timing`].
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        timing: bool,
+    },
+    /// Ends a subscription. Answered by `unsubscribed`.
+    Unsubscribe {
+        /// The channel's name.
+        channel: String,
+    },
+    /// Publishes a message. Answered by `ack`, once it has been committed.
+    Publish {
+        /// The channel's name.
+        channel: String,
+        /// Chosen by the client, the same when it retries: at most one message comes of it.
+        client_message_id: Uuid,
+        /// The text.
+        body: String,
+        /// W3C Trace Context of the client's own span.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        traceparent: Option<String>,
+    },
+    /// Asks for a `pong`, for clients that can't send WebSocket pings.
+    Ping,
+}
+
+/// A frame from a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerFrame {
+    /// The first frame of every connection.
+    Hello {
+        /// The protocol's version.
+        protocol: u32,
+        /// The server's name.
+        node: String,
+        /// This connection's identity, for logs.
+        session: Uuid,
+        /// Who the client's messages will be from.
+        sender: SenderName,
+        /// What the server accepts.
+        limits: Limits,
+    },
+    /// The subscription stands. What the channel holds after it follows, in order and gapless.
+    Subscribed {
+        /// The channel's name.
+        channel: ChannelName,
+        /// The channel's last sequence number at this moment; 0 before its first message.
+        last_seq: u64,
+        /// Whether all messages after `after_seq` follow. If not, only those after `last_seq` do,
+        /// and `history` says where the others are.
+        recovered: bool,
+        /// Where to page through what wasn't recovered: a path on the same server.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        history: Option<String>,
+    },
+    /// The subscription has ended; no message of the channel follows.
+    Unsubscribed {
+        /// The channel's name.
+        channel: ChannelName,
+    },
+    /// The message is committed.
+    Ack(Ack),
+    /// A channel's next message.
+    Message(Message),
+    /// A request was refused.
+    Error(ProtocolError),
+    /// The answer to `ping`.
+    Pong,
+}
+
+/// What a publisher learns of its committed message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ack {
+    /// The channel's name.
+    pub channel: ChannelName,
+    /// The message's place in its channel: 1, 2, 3 …, without gaps, in the order of commits.
+    pub seq: u64,
+    /// The message's identity, the same wherever it appears.
+    pub id: Uuid,
+    /// What the publisher called it.
+    pub client_message_id: Uuid,
+    /// Whether an earlier publish with this `client_message_id` had stored it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+}
+
+/// A message as it is stored, broadcast and delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The channel's name.
+    pub channel: ChannelName,
+    /// See [`Ack::seq`].
+    pub seq: u64,
+    /// See [`Ack::id`].
+    pub id: Uuid,
+    /// Who published it.
+    pub sender: SenderName,
+    /// What the publisher called it.
+    pub client_message_id: Uuid,
+    /// The text.
+    pub body: String,
+    /// When its server accepted it: Unix time, in milliseconds.
+    pub accepted_at_ms: u64,
+    /// W3C Trace Context, where the message is part of a trace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+    /// When it passed each hop, for subscribers that asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timing: Option<Timing>,
+}
+
+/// When a message passed the hops on the publisher's server. Unix time in microseconds by that server's
+/// clock, which never steps back while the server runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OriginStamps {
+    /// Its frame was read: `accept` starts.
+    pub accepted_us: u64,
+    /// It was queued for PostgreSQL: `accept` ends, `persist` starts.
+    pub queued_us: u64,
+    /// It was committed: `persist` ends, `publish` and `broadcast` start.
+    pub committed_us: u64,
+}
+
+/// When a message passed each hop up to the hand-over to the subscriber's queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timing {
+    /// Where the subscriber's server got it from.
+    pub origin: Origin,
+    /// The publisher's side; none for a healed message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamps: Option<OriginStamps>,
+    /// The subscriber's server got it: `broadcast` ends, `receive` starts. In microseconds, by that server's clock.
+    pub received_us: u64,
+    /// It was handed to the recipients' queues: `receive` ends, `send` starts.
+    pub handed_us: u64,
+}
+
+/// What a server accepts, as `hello` states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The largest frame that a client may send; a larger one ends the connection.
+    pub frame_bytes_max: usize,
+    /// The largest body of a message, in bytes of UTF-8.
+    pub body_bytes_max: usize,
+    /// Subscriptions of one client.
+    pub subscriptions_max: usize,
+    /// Publishes of one client that aren't acknowledged yet.
+    pub outstanding_max: usize,
+    /// Missed messages that a subscription recovers; beyond that the client pages through history.
+    pub recovered_max: usize,
+    /// After this long without a sign of life from the client the connection is closed.
+    pub idle_timeout_ms: u64,
+}
+
+/// A page of a channel's history, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The messages after `after_seq`, in order.
+    pub messages: Vec<Message>,
+    /// The channel's last sequence number; 0 before its first message.
+    pub last_seq: u64,
+    /// `after_seq` of the next page; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_after_seq: Option<u64>,
+}
+
+/// The body of a publish over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishRequest {
+    /// See [`ClientFrame::Publish`].
+    pub client_message_id: Uuid,
+    /// The text.
+    pub body: String,
+    /// Who publishes.
+    pub sender: SenderName,
+    /// W3C Trace Context of the client's own span.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}

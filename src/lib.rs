@@ -1,4 +1,28 @@
 //! Hopline: a multi-server WebSocket chat that persists first, broadcasts over Redis and times every hop.
+//!
+//! The modules follow the path of a message:
+//!
+//! ```text
+//! client ──▶ connection ─▶ accept ─▶ persist ─▶ publish ─▶ [ broker ] ─▶ receive ─▶ send ──▶ clients
+//! ```
+//!
+//! [`server`] wires them; [`hop`] has the names of the stretches between them, and [`protocol`] what goes over
+//! the wire. `docs/ARCHITECTURE.md` says what must always hold, and where.
 
+pub mod accept;
+pub mod broker;
+pub mod clock;
+pub mod config;
+pub mod connection;
+pub mod health;
+pub mod history;
 pub mod hop;
+pub mod http;
+pub mod persist;
 pub mod protocol;
+pub mod publish;
+pub mod receive;
+pub mod send;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;

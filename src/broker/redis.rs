@@ -1,0 +1,250 @@
+//! Redis Pub/Sub with one topic: every server receives everything.
+//!
+//! A *session* is a pair of connections, one that publishes and one that is subscribed. They live and die
+//! together, and a supervisor opens sessions for as long as the server runs. It does not use the crate's
+//! `ConnectionManager`, which would publish into a reconnection that takes seconds, ignores refused
+//! re-subscriptions, and notices a frozen Redis as little as TCP does.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use redis::{
+    AsyncConnectionConfig, PushInfo, PushKind, RedisResult, Value, aio::MultiplexedConnection,
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::{sleep, timeout},
+};
+
+use super::{Broker, BrokerEvent, Envelope, Incoming, PublishError};
+use crate::{
+    clock, config,
+    telemetry::metrics::{BrokerLoss, DropReason, metrics},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub(super) struct RedisBroker {
+    topic: String,
+    publish_timeout: Duration,
+    /// The publishing connection of the session that stands, if one does.
+    publisher: watch::Receiver<Option<MultiplexedConnection>>,
+    deaf: Arc<Notify>,
+}
+
+impl RedisBroker {
+    /// Starts the supervisor, which ends when the receiver of `events` is dropped.
+    pub(super) fn start(config: config::Broker, events: mpsc::Sender<BrokerEvent>) -> Self {
+        let (publisher_slot, publisher) = watch::channel(None);
+        let deaf = Arc::new(Notify::new());
+        let broker = Self {
+            topic: config.topic.clone(),
+            publish_timeout: config.publish_timeout,
+            publisher,
+            deaf: deaf.clone(),
+        };
+        tokio::spawn(
+            Supervisor {
+                config,
+                events,
+                publisher_slot,
+                deaf,
+            }
+            .run(),
+        );
+        broker
+    }
+}
+
+#[async_trait]
+impl Broker for RedisBroker {
+    async fn publish(&self, batch: &[Envelope]) -> Result<(), PublishError> {
+        let mut connection = self.publisher.borrow().clone().ok_or(PublishError::Down)?;
+        let mut pipeline = redis::pipe();
+        for envelope in batch {
+            pipeline.publish(&self.topic, envelope.encode()).ignore();
+        }
+        match timeout(
+            self.publish_timeout,
+            pipeline.query_async::<()>(&mut connection),
+        )
+        .await
+        {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "publish failed");
+                Err(PublishError::Failed)
+            }
+            Err(_) => Err(PublishError::Failed),
+        }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.publisher.borrow().is_some()
+    }
+
+    fn reconnect(&self) {
+        self.deaf.notify_one();
+    }
+}
+
+struct Supervisor {
+    config: config::Broker,
+    events: mpsc::Sender<BrokerEvent>,
+    publisher_slot: watch::Sender<Option<MultiplexedConnection>>,
+    deaf: Arc<Notify>,
+}
+
+impl Supervisor {
+    async fn run(self) {
+        while !self.events.is_closed() {
+            match Session::open(&self.config, &self.events).await {
+                Ok(session) => self.keep(session).await,
+                Err(error) => {
+                    tracing::warn!(
+                        error = error.category(),
+                        "Redis can't be reached; trying again"
+                    );
+                    metrics().broker_losses.of(BrokerLoss::Closed).increment(1);
+                }
+            }
+            tokio::select! {
+                () = sleep(RECONNECT_PAUSE) => {}
+                () = self.events.closed() => {}
+            }
+        }
+    }
+
+    /// Lets the server use a session for as long as it stands.
+    async fn keep(&self, session: Session) {
+        tracing::info!("subscribed to Redis");
+        self.publisher_slot
+            .send_replace(Some(session.publisher.clone()));
+        metrics().broker_connected.set(1.0);
+        let _ = self.events.send(BrokerEvent::Restored).await;
+
+        let loss = tokio::select! {
+            loss = session.broken(self.config.heartbeat) => loss,
+            () = self.deaf.notified() => BrokerLoss::Deaf,
+            () = self.events.closed() => return,
+        };
+
+        self.publisher_slot.send_replace(None);
+        metrics().broker_connected.set(0.0);
+        metrics().broker_losses.of(loss).increment(1);
+        tracing::warn!(reason = ?loss, "lost Redis; messages are healed from PostgreSQL meanwhile");
+        let _ = self.events.send(BrokerEvent::Lost).await;
+    }
+}
+
+struct Session {
+    publisher: MultiplexedConnection,
+    subscriber: MultiplexedConnection,
+    closed: Arc<Notify>,
+}
+
+impl Session {
+    /// Connects and subscribes; returns when Redis has confirmed the subscription.
+    async fn open(
+        config: &config::Broker,
+        events: &mpsc::Sender<BrokerEvent>,
+    ) -> RedisResult<Self> {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(CONNECT_TIMEOUT));
+        let closed = Arc::new(Notify::new());
+        let pushes = PushHandler {
+            events: events.clone(),
+            overflowed: AtomicBool::new(false),
+            closed: closed.clone(),
+        };
+        let subscriber_settings = settings.clone().set_push_sender(move |push| {
+            pushes.handle(push);
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let publisher = config
+            .redis
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await?;
+        let mut subscriber = config
+            .redis
+            .get_multiplexed_async_connection_with_config(&subscriber_settings)
+            .await?;
+        subscriber.subscribe(&config.topic).await?;
+        Ok(Self {
+            publisher,
+            subscriber,
+            closed,
+        })
+    }
+
+    /// Returns once either connection is of no use any more.
+    async fn broken(&self, heartbeat: Duration) -> BrokerLoss {
+        tokio::select! {
+            () = self.closed.notified() => BrokerLoss::Closed,
+            () = unanswered(&self.publisher, heartbeat) => BrokerLoss::Heartbeat,
+            () = unanswered(&self.subscriber, heartbeat) => BrokerLoss::Heartbeat,
+        }
+    }
+}
+
+/// Sends a `PING` every `heartbeat`; returns when one isn't answered within another `heartbeat`.
+async fn unanswered(connection: &MultiplexedConnection, heartbeat: Duration) {
+    let mut connection = connection.clone();
+    loop {
+        sleep(heartbeat).await;
+        let ping = redis::cmd("PING");
+        let answer = timeout(heartbeat, ping.query_async::<Value>(&mut connection)).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
+/// Runs in the connection's read loop, so it never waits: what `receive` has no room for is dropped.
+struct PushHandler {
+    events: mpsc::Sender<BrokerEvent>,
+    overflowed: AtomicBool,
+    closed: Arc<Notify>,
+}
+
+impl PushHandler {
+    fn handle(&self, push: PushInfo) {
+        match push.kind {
+            PushKind::Message => self.hand_over(push.data),
+            PushKind::Disconnection => self.closed.notify_one(),
+            _ => {}
+        }
+    }
+
+    fn hand_over(&self, mut data: Vec<Value>) {
+        let received_us = clock::now_us();
+        let Some(Value::BulkString(payload)) = data.pop() else {
+            return;
+        };
+        let after_overflow = self.overflowed.load(Ordering::Relaxed);
+        let incoming = Incoming {
+            payload,
+            received_us,
+            after_overflow,
+        };
+        let handed = self.events.try_send(BrokerEvent::Message(incoming)).is_ok();
+        if handed == after_overflow {
+            self.overflowed.store(!handed, Ordering::Relaxed);
+        }
+        if !handed {
+            metrics()
+                .dropped
+                .of(DropReason::ReceiveQueueFull)
+                .increment(1);
+        }
+    }
+}

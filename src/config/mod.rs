@@ -1,0 +1,112 @@
+//! The configuration: a struct for each concern, made from flags and environment variables.
+
+mod args;
+mod check;
+
+use std::{net::SocketAddr, time::Duration};
+
+use sqlx::postgres::PgConnectOptions;
+
+pub use args::ServeArgs;
+pub use check::{ConfigErrors, Problem};
+
+use crate::protocol::{Limits, SenderName};
+
+/// All that a server needs to know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This server's name, in `hello`, envelopes and logs. Unique among the servers.
+    pub node: SenderName,
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// Where operators and Prometheus connect.
+    pub admin_listen: SocketAddr,
+    /// How to reach PostgreSQL.
+    pub database: Database,
+    /// The group commit.
+    pub persist: Persist,
+    /// The way between servers.
+    pub broker: Broker,
+    /// Order and healing.
+    pub receive: Receive,
+    /// What a client may do.
+    pub client: Client,
+    /// How long the shutdown may take before what is left is cut off.
+    pub shutdown_timeout: Duration,
+}
+
+/// How to reach PostgreSQL. The connection's options hold the password, and their `Debug` does not show it.
+#[derive(Clone)]
+pub struct Database {
+    /// Address, credentials and session settings.
+    pub options: PgConnectOptions,
+    /// Connections for reading; each writer has one more.
+    pub connections_max: u32,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = format!("{}:{}", self.options.get_host(), self.options.get_port());
+        f.debug_struct("Database")
+            .field("address", &address)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The group commit.
+#[derive(Debug, Clone, Copy)]
+pub struct Persist {
+    /// Writers, each with a connection of its own; a channel is pinned to one of them.
+    pub writers: usize,
+    /// Messages in one commit.
+    pub batch_max: usize,
+    /// Messages that may wait for a writer; one more is refused as `busy`.
+    pub queue_max: usize,
+    /// How long a batch is tried, reconnections included, before its publishers are told `unavailable`.
+    pub timeout: Duration,
+}
+
+/// The way between servers.
+#[derive(Clone)]
+pub struct Broker {
+    /// Address and credentials of Redis.
+    pub redis: redis::Client,
+    /// The Pub/Sub topic that all servers share.
+    pub topic: String,
+    /// A `PING` is sent this often, and the connection given up if the answer takes as long again.
+    pub heartbeat: Duration,
+    /// How long a publish may take.
+    pub publish_timeout: Duration,
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let address = self.redis.get_connection_info().addr().to_string();
+        f.debug_struct("Broker")
+            .field("address", &address)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Order and healing.
+#[derive(Debug, Clone, Copy)]
+pub struct Receive {
+    /// How long a gap may wait for the broker before it is healed from PostgreSQL.
+    pub gap_patience: Duration,
+    /// How often positions are compared with the channels' counters.
+    pub check_interval: Duration,
+    /// How often while the broker is down.
+    pub check_interval_down: Duration,
+}
+
+/// What a client may do.
+#[derive(Debug, Clone, Copy)]
+pub struct Client {
+    /// The limits that `hello` states.
+    pub limits: Limits,
+    /// Frames that may wait for a client's socket; with one more the client is closed as slow.
+    pub queue_max: usize,
+    /// Open WebSocket connections; one more is refused.
+    pub connections_max: usize,
+}

@@ -1,0 +1,234 @@
+//! `connection`: the client's side of a server. One task reads a client's frames and answers them, another
+//! one ([`send::write`]) writes its queue.
+
+mod inbound;
+mod requests;
+mod subscribe;
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
+use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    accept::Accept,
+    config,
+    history::History,
+    protocol::{self, ChannelName, CloseCode, ProtocolError, SenderName, ServerFrame},
+    send::{self, Client, Outgoing, Registrar, Registration},
+    telemetry::metrics::metrics,
+};
+use inbound::Inbound;
+
+/// How long the client may take to answer the close frame before the connection is dropped.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What connections share.
+#[derive(Clone)]
+pub struct Shared {
+    /// This server's name.
+    pub node: SenderName,
+    /// Limits and queues.
+    pub config: config::Client,
+    /// Where publishes go.
+    pub accept: Accept,
+    /// Where subscriptions are registered.
+    pub registrar: Registrar,
+    /// Where missed messages are.
+    pub history: History,
+    /// Cancelled when the server begins to drain.
+    pub draining: CancellationToken,
+}
+
+/// Serves a client until either side ends the connection.
+pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
+    metrics().connections_opened.increment(1);
+    metrics().connections.increment(1.0);
+    let (sink, mut stream) = socket.split();
+    let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max);
+    let mut writer = tokio::spawn(send::write(sink, queue));
+    Connection::new(shared, client, sender)
+        .run(&mut stream, &mut writer)
+        .await;
+    // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
+    let _ = timeout(CLOSE_TIMEOUT, async {
+        while let Some(Ok(_)) = stream.next().await {}
+    })
+    .await;
+    metrics().connections.decrement(1.0);
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    client: Client,
+    sender: SenderName,
+    subscriptions: HashSet<ChannelName>,
+    /// Publishes that are not answered yet.
+    publishes: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
+    /// A change of the subscriptions that is under way. No frame is read meanwhile: requests keep their order.
+    change: Option<BoxFuture<'static, Result<Change, ProtocolError>>>,
+    last_seen: Instant,
+    pinged: bool,
+}
+
+/// A change of the subscriptions that is done.
+enum Change {
+    Subscribed(ChannelName),
+    Unsubscribed,
+}
+
+impl Connection {
+    fn new(shared: Arc<Shared>, client: Client, sender: SenderName) -> Self {
+        Self {
+            shared,
+            client,
+            sender,
+            subscriptions: HashSet::new(),
+            publishes: FuturesUnordered::new(),
+            change: None,
+            last_seen: Instant::now(),
+            pinged: false,
+        }
+    }
+
+    /// Returns when the writer has ended, with nothing of this client left behind.
+    async fn run<S>(mut self, stream: &mut S, writer: &mut JoinHandle<()>)
+    where
+        S: Stream<Item = Result<Message, axum::Error>> + Unpin,
+    {
+        self.answer(&self.hello());
+        let draining = self.shared.draining.clone();
+        loop {
+            let life_check_at = self.life_check_at();
+            tokio::select! {
+                frame = stream.next(), if self.change.is_none() => match inbound::read(frame) {
+                    Some(inbound) => self.on_inbound(inbound),
+                    None => break,
+                },
+                Some(answer) = self.publishes.next() => self.answer(&answer),
+                change = finished(&mut self.change) => self.on_change(change),
+                () = sleep_until(life_check_at) => self.check_life(),
+                _ = &mut *writer => return self.leave_all().await,
+                () = draining.cancelled() => {
+                    self.finish_publishes().await;
+                    self.client.push(Outgoing::Close(CloseCode::ShuttingDown));
+                    break;
+                }
+            }
+        }
+        self.leave_all().await;
+        // The writer stops once its queue has no sender any more, or has written the close frame.
+        drop(self);
+        let _ = writer.await;
+    }
+
+    fn on_inbound(&mut self, inbound: Inbound) {
+        self.last_seen = Instant::now();
+        self.pinged = false;
+        match inbound {
+            Inbound::Text(text) => self.on_text(&text),
+            Inbound::SignOfLife => {}
+            Inbound::Violation(code) => self.client.cut_off(code),
+        }
+    }
+
+    fn on_change(&mut self, change: Result<Change, ProtocolError>) {
+        self.change = None;
+        match change {
+            Ok(Change::Subscribed(channel)) => drop(self.subscriptions.insert(channel)),
+            Ok(Change::Unsubscribed) => {}
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    /// A silent client is pinged after a third of the time that it may be silent.
+    fn life_check_at(&self) -> Instant {
+        let idle_timeout = self.idle_timeout();
+        self.last_seen
+            + if self.pinged {
+                idle_timeout
+            } else {
+                idle_timeout / 3
+            }
+    }
+
+    fn check_life(&mut self) {
+        if self.pinged {
+            self.client.cut_off(CloseCode::IdleTimeout);
+        } else {
+            self.pinged = true;
+            self.client.push(Outgoing::Ping);
+        }
+    }
+
+    fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.shared.config.limits.idle_timeout_ms)
+    }
+
+    /// What was accepted is answered before the connection ends. `persist` bounds how long that takes.
+    async fn finish_publishes(&mut self) {
+        while let Some(answer) = self.publishes.next().await {
+            self.answer(&answer);
+        }
+    }
+
+    async fn leave_all(&mut self) {
+        // A change under way may be a subscription that is registered already.
+        if let Some(change) = self.change.take()
+            && let Ok(Change::Subscribed(channel)) = change.await
+        {
+            self.subscriptions.insert(channel);
+        }
+        for channel in std::mem::take(&mut self.subscriptions) {
+            let leave = Registration::Leave {
+                channel,
+                session: self.client.session,
+                farewell: None,
+            };
+            self.shared.registrar.register(leave).await;
+        }
+    }
+
+    fn hello(&self) -> ServerFrame {
+        ServerFrame::Hello {
+            protocol: protocol::VERSION,
+            node: self.shared.node.to_string(),
+            session: self.client.session,
+            sender: self.sender.clone(),
+            limits: self.shared.config.limits,
+        }
+    }
+
+    fn answer(&self, frame: &ServerFrame) {
+        if let ServerFrame::Error(error) = frame {
+            metrics().errors.of(error.code).increment(1);
+        }
+        self.client.push(Outgoing::Frame(encode(frame)));
+    }
+
+    fn refuse(&self, error: ProtocolError) {
+        self.answer(&ServerFrame::Error(error));
+    }
+}
+
+/// The outcome of a change, once there is one.
+async fn finished(
+    change: &mut Option<BoxFuture<'static, Result<Change, ProtocolError>>>,
+) -> Result<Change, ProtocolError> {
+    match change {
+        Some(change) => change.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn encode(frame: &ServerFrame) -> Utf8Bytes {
+    serde_json::to_string(frame)
+        .expect("a frame has string keys only and no value that fails")
+        .into()
+}

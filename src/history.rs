@@ -1,0 +1,176 @@
+//! What PostgreSQL holds: the messages of channels and their counters.
+
+use std::time::Duration;
+
+use sqlx::{FromRow, PgPool, postgres::PgPoolOptions};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::{
+    config,
+    protocol::{ChannelName, Message, SenderName},
+};
+
+/// Reads that take longer fail; who asked decides whether to ask again.
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// PostgreSQL can't be reached or refuses.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// It does not answer in time.
+    #[error("the database did not answer within {READ_TIMEOUT:?}")]
+    Timeout(#[from] tokio::time::error::Elapsed),
+    /// A stored name is none: someone else wrote to the tables.
+    #[error("a stored message has a malformed name: {0}")]
+    Name(#[from] crate::protocol::InvalidName),
+}
+
+type Result<T> = std::result::Result<T, HistoryError>;
+
+#[derive(FromRow)]
+struct Row {
+    channel: String,
+    seq: i64,
+    id: Uuid,
+    sender: String,
+    client_message_id: Uuid,
+    body: String,
+    accepted_at_ms: i64,
+    traceparent: Option<String>,
+}
+
+impl TryFrom<Row> for Message {
+    type Error = HistoryError;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            channel: row.channel.parse()?,
+            seq: row.seq.cast_unsigned(),
+            id: row.id,
+            sender: row.sender.parse::<SenderName>()?,
+            client_message_id: row.client_message_id,
+            body: row.body,
+            accepted_at_ms: row.accepted_at_ms.cast_unsigned(),
+            traceparent: row.traceparent,
+            timing: None,
+        })
+    }
+}
+
+fn messages(rows: Vec<Row>) -> Result<Vec<Message>> {
+    rows.into_iter().map(Message::try_from).collect()
+}
+
+/// Numbers of clients reach 2⁶⁴−1, those of PostgreSQL 2⁶³−1; no channel comes near either.
+fn as_bigint(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A pool of reading connections.
+#[derive(Clone)]
+pub struct History {
+    pool: PgPool,
+}
+
+impl History {
+    /// Connects on demand, so this never fails.
+    pub fn new(config: &config::Database) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(config.connections_max)
+            .acquire_timeout(READ_TIMEOUT)
+            // A round trip a read; one that finds its connection broken fails and is repeated.
+            .test_before_acquire(false)
+            .connect_lazy_with(config.options.clone());
+        Self { pool }
+    }
+
+    /// Brings the schema up to date. Servers that start at once wait for one another.
+    pub async fn migrate(&self) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+        sqlx::migrate!().run(&self.pool).await
+    }
+
+    /// Whether PostgreSQL answers.
+    pub async fn ping(&self) -> Result<()> {
+        timeout(READ_TIMEOUT, sqlx::query("SELECT 1").execute(&self.pool)).await??;
+        Ok(())
+    }
+
+    /// A channel's counter: its last sequence number, 0 before its first message.
+    pub async fn last_seq(&self, channel: &ChannelName) -> Result<u64> {
+        let read = sqlx::query_scalar::<_, i64>("SELECT last_seq FROM channels WHERE name = $1")
+            .bind(&**channel)
+            .fetch_optional(&self.pool);
+        Ok(timeout(READ_TIMEOUT, read)
+            .await??
+            .unwrap_or(0)
+            .cast_unsigned())
+    }
+
+    /// The counters of those of the channels that have one.
+    pub async fn positions(&self, channels: &[ChannelName]) -> Result<Vec<(ChannelName, u64)>> {
+        let names: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
+        let read = sqlx::query_as::<_, (String, i64)>(
+            "SELECT name, last_seq FROM channels WHERE name = ANY($1)",
+        )
+        .bind(names)
+        .fetch_all(&self.pool);
+        let rows = timeout(READ_TIMEOUT, read).await??;
+        rows.into_iter()
+            .map(|(name, last_seq)| Ok((name.parse()?, last_seq.cast_unsigned())))
+            .collect()
+    }
+
+    /// The messages of a channel with `after < seq <= upto`, in order, at most `count_max`.
+    pub async fn page(
+        &self,
+        channel: &ChannelName,
+        after: u64,
+        upto: u64,
+        count_max: usize,
+    ) -> Result<Vec<Message>> {
+        let read = sqlx::query_as::<_, Row>(
+            "SELECT channel, seq, id, sender, client_message_id, body, accepted_at_ms, traceparent
+             FROM messages WHERE channel = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
+        )
+        .bind(&**channel)
+        .bind(as_bigint(after))
+        .bind(as_bigint(upto))
+        .bind(as_bigint(count_max as u64))
+        .fetch_all(&self.pool);
+        messages(timeout(READ_TIMEOUT, read).await??)
+    }
+
+    /// The same for several channels in one query, each with its own `after` and `upto`; at most `count_max`
+    /// messages of each, the first ones.
+    pub async fn pages(
+        &self,
+        ranges: impl Iterator<Item = (&ChannelName, u64, u64)>,
+        count_max: usize,
+    ) -> Result<Vec<Message>> {
+        let mut channels: Vec<&str> = Vec::new();
+        let (mut afters, mut uptos) = (Vec::new(), Vec::new());
+        for (channel, after, upto) in ranges {
+            channels.push(channel);
+            afters.push(as_bigint(after));
+            uptos.push(as_bigint(upto));
+        }
+        let read = sqlx::query_as::<_, Row>(
+            "SELECT m.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS range (channel, after, upto)
+             CROSS JOIN LATERAL (
+                 SELECT channel, seq, id, sender, client_message_id, body, accepted_at_ms, traceparent
+                 FROM messages
+                 WHERE channel = range.channel AND seq > range.after AND seq <= range.upto
+                 ORDER BY seq LIMIT $4
+             ) m",
+        )
+        .bind(channels)
+        .bind(afters)
+        .bind(uptos)
+        .bind(as_bigint(count_max as u64))
+        .fetch_all(&self.pool);
+        messages(timeout(READ_TIMEOUT, read).await??)
+    }
+}

@@ -1,0 +1,96 @@
+//! `publish`: hands committed messages to the broker, in the order of commits.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::sync::mpsc;
+
+use crate::{
+    broker::{Broker, Envelope, PublishError},
+    clock,
+    hop::Hop,
+    persist::Committed,
+    protocol::SenderName,
+    telemetry::metrics::{DropReason, metrics},
+};
+
+/// Batches that may wait. Beyond that they are dropped: commits must not wait for the broker, and every
+/// server finds what it did not get by comparing positions.
+const QUEUE_MAX: usize = 1024;
+
+/// Publishes under way at once. The connection sends them in order, so none has to wait for the
+/// acknowledgement of the one before.
+const IN_FLIGHT_MAX: usize = 64;
+
+/// The way to the publisher. When the last clone is dropped it finishes what waits, then stops.
+#[derive(Clone)]
+pub struct Publish {
+    queue: mpsc::Sender<Vec<Committed>>,
+}
+
+impl Publish {
+    /// A publisher for `node`, and the task that it needs.
+    pub fn new(
+        node: SenderName,
+        broker: Arc<dyn Broker>,
+    ) -> (Self, impl Future<Output = ()> + Send) {
+        let (queue, batches) = mpsc::channel(QUEUE_MAX);
+        (Self { queue }, run(node, broker, batches))
+    }
+
+    /// Queues a committed batch.
+    pub fn hand_over(&self, batch: Vec<Committed>) {
+        if let Err(mpsc::error::TrySendError::Full(batch)) = self.queue.try_send(batch) {
+            metrics()
+                .dropped
+                .of(DropReason::PublishQueueFull)
+                .increment(batch.len() as u64);
+        }
+    }
+}
+
+async fn run(
+    node: SenderName,
+    broker: Arc<dyn Broker>,
+    mut batches: mpsc::Receiver<Vec<Committed>>,
+) {
+    let mut in_flight = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            // First, so that a publish is sent before the next one is taken.
+            biased;
+            Some(()) = in_flight.next() => {}
+            batch = batches.recv(), if in_flight.len() < IN_FLIGHT_MAX => match batch {
+                Some(batch) => in_flight.push(publish(&node, &*broker, batch)),
+                None => break,
+            },
+        }
+    }
+    while in_flight.next().await.is_some() {}
+}
+
+async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) {
+    let in_envelope = |Committed { message, stamps }| Envelope::new(node.clone(), stamps, message);
+    let envelopes: Vec<_> = batch.into_iter().map(in_envelope).collect();
+    match broker.publish(&envelopes).await {
+        Ok(()) => {
+            let acknowledged_us = clock::now_us();
+            for envelope in envelopes {
+                metrics().hop(
+                    Hop::Publish,
+                    acknowledged_us.saturating_sub(envelope.stamps.committed_us),
+                );
+            }
+        }
+        Err(error) => {
+            let reason = match error {
+                PublishError::Down => DropReason::BrokerDown,
+                PublishError::Failed => DropReason::PublishFailed,
+            };
+            metrics()
+                .dropped
+                .of(reason)
+                .increment(envelopes.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A client's queue, and the task that writes it to the socket.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use axum::{
+    body::Bytes,
+    extract::ws::{CloseFrame, Message, Utf8Bytes},
+};
+use futures_util::{Sink, SinkExt};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::times::{self, Ticket};
+use crate::{
+    protocol::CloseCode,
+    telemetry::metrics::{DropReason, metrics},
+};
+
+/// Frames that are written together, with one flush.
+const COALESCED_MAX: usize = 64;
+
+/// How long the close frame may take: the socket of a slow client is full.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What waits for a client's socket.
+pub enum Outgoing {
+    /// A frame.
+    Frame(Utf8Bytes),
+    /// A channel's message, whose way to the socket is timed.
+    Timed(Utf8Bytes, Ticket),
+    /// A WebSocket ping.
+    Ping,
+    /// The end, after all that was queued before.
+    Close(CloseCode),
+}
+
+/// Whom to send to. Clones are the same client.
+#[derive(Clone)]
+pub struct Client {
+    /// The connection's identity.
+    pub session: Uuid,
+    queue: mpsc::Sender<Outgoing>,
+    cut_off: Arc<CutOff>,
+}
+
+#[derive(Default)]
+struct CutOff {
+    code: OnceLock<CloseCode>,
+    signal: CancellationToken,
+}
+
+/// The reading end of a client's queue, for [`write`].
+pub struct ClientQueue {
+    queue: mpsc::Receiver<Outgoing>,
+    cut_off: Arc<CutOff>,
+}
+
+impl Client {
+    /// A client whose queue holds at most `queue_max` frames.
+    pub fn new(session: Uuid, queue_max: usize) -> (Self, ClientQueue) {
+        let (sender, queue) = mpsc::channel(queue_max);
+        let cut_off = Arc::new(CutOff::default());
+        (
+            Self {
+                session,
+                queue: sender,
+                cut_off: cut_off.clone(),
+            },
+            ClientQueue { queue, cut_off },
+        )
+    }
+
+    /// Queues a frame. If there is no room the client is too slow, and its connection is closed.
+    pub fn push(&self, outgoing: Outgoing) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(outgoing) {
+            metrics().dropped.of(DropReason::SlowClient).increment(1);
+            self.cut_off(CloseCode::SlowClient);
+        }
+    }
+
+    /// Closes the connection at once, without what is queued. The first reason stands.
+    pub fn cut_off(&self, code: CloseCode) {
+        if self.cut_off.code.set(code).is_ok() {
+            self.cut_off.signal.cancel();
+        }
+    }
+}
+
+/// Writes a client's queue to its socket until the connection ends.
+pub async fn write<S>(mut socket: S, mut client: ClientQueue)
+where
+    S: Sink<Message, Error = axum::Error> + Unpin,
+{
+    let code = tokio::select! {
+        biased;
+        () = client.cut_off.signal.cancelled() => client.cut_off.code.get().copied(),
+        code = write_queue(&mut socket, &mut client.queue) => code,
+    };
+    if let Some(code) = code {
+        metrics().connections_closed.of(code).increment(1);
+        let frame = CloseFrame {
+            code: code.number(),
+            reason: Utf8Bytes::from_static(code.as_str()),
+        };
+        // The client may have gone, or its socket may be full: the connection ends either way.
+        let _ = timeout(CLOSE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+/// Returns the code that was queued, or nothing when the socket or the queue is closed.
+async fn write_queue<S>(socket: &mut S, queue: &mut mpsc::Receiver<Outgoing>) -> Option<CloseCode>
+where
+    S: Sink<Message, Error = axum::Error> + Unpin,
+{
+    let mut batch = Vec::new();
+    let mut tickets = Vec::new();
+    while queue.recv_many(&mut batch, COALESCED_MAX).await > 0 {
+        for outgoing in batch.drain(..) {
+            let frame = match outgoing {
+                Outgoing::Frame(text) => Message::Text(text),
+                Outgoing::Timed(text, ticket) => {
+                    tickets.push(ticket);
+                    Message::Text(text)
+                }
+                Outgoing::Ping => Message::Ping(Bytes::new()),
+                Outgoing::Close(code) => return Some(code),
+            };
+            socket.feed(frame).await.ok()?;
+        }
+        socket.flush().await.ok()?;
+        times::written(tickets.drain(..));
+    }
+    None
+}

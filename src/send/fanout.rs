@@ -1,0 +1,283 @@
+//! Which clients are subscribed to which channel, and the handing over of messages to their queues.
+
+use std::collections::HashMap;
+
+use axum::extract::ws::Utf8Bytes;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use super::{Client, Outgoing, times::tickets};
+use crate::{
+    clock,
+    hop::{Hop, Origin},
+    protocol::{ChannelName, CloseCode, Message, OriginStamps, Timing},
+    telemetry::metrics::metrics,
+};
+
+/// Registrations that may wait. Whoever has one more waits for room.
+const REGISTRATIONS_MAX: usize = 1024;
+
+/// Live messages held back for a subscription that is still reading history. With more it is given up.
+const HELD_MAX: usize = 1024;
+
+/// A change of the subscriptions, made between two messages.
+pub enum Registration {
+    /// Holds the channel's messages back for the client from now on.
+    Join {
+        /// The channel's name.
+        channel: ChannelName,
+        /// The subscriber.
+        client: Client,
+        /// Whether it wants [`Timing`].
+        timing: bool,
+        /// Told when it is done.
+        joined: oneshot::Sender<()>,
+    },
+    /// Sends `frames`, then what was held back and is newer than `last_seq`, then all that follows.
+    Begin {
+        /// The channel's name.
+        channel: ChannelName,
+        /// The subscriber.
+        session: Uuid,
+        /// The channel's counter, read after the client joined.
+        last_seq: u64,
+        /// The answer and what was missed.
+        frames: Vec<Utf8Bytes>,
+    },
+    /// Ends a subscription, after what was handed over before.
+    Leave {
+        /// The channel's name.
+        channel: ChannelName,
+        /// The subscriber.
+        session: Uuid,
+        /// The last frame, if the client is still there.
+        farewell: Option<Utf8Bytes>,
+    },
+}
+
+/// The way to register subscriptions.
+#[derive(Clone)]
+pub struct Registrar(mpsc::Sender<Registration>);
+
+impl Registrar {
+    /// A registrar, and the queue that the owner of the [`Fanout`] serves.
+    pub fn new() -> (Self, mpsc::Receiver<Registration>) {
+        let (sender, receiver) = mpsc::channel(REGISTRATIONS_MAX);
+        (Self(sender), receiver)
+    }
+
+    /// Registers a change. Does nothing once the server has stopped receiving.
+    pub async fn register(&self, registration: Registration) {
+        let _ = self.0.send(registration).await;
+    }
+
+    /// Joins a channel; when this returns, no message of the channel passes the client by.
+    pub async fn join(&self, channel: ChannelName, client: Client, timing: bool) {
+        let (joined, confirmation) = oneshot::channel();
+        self.register(Registration::Join {
+            channel,
+            client,
+            timing,
+            joined,
+        })
+        .await;
+        let _ = confirmation.await;
+    }
+}
+
+/// A message in its channel's order, as it goes to the recipients.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The message.
+    pub message: Message,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it passed the hops on the publisher's server; none if it was healed.
+    pub stamps: Option<OriginStamps>,
+    /// When this server got it.
+    pub received_us: u64,
+}
+
+/// The subscriptions of all clients of this server.
+#[derive(Default)]
+pub struct Fanout {
+    channels: HashMap<ChannelName, Vec<Subscription>>,
+}
+
+struct Subscription {
+    client: Client,
+    timing: bool,
+    state: State,
+}
+
+enum State {
+    /// History is being read: messages wait, as numbers and frames.
+    Joining(Vec<(u64, Utf8Bytes)>),
+    /// Messages from this number on are the client's.
+    Live(u64),
+}
+
+impl Fanout {
+    /// Adds a subscription, and returns whether it is the channel's first.
+    pub fn join(&mut self, channel: &ChannelName, client: Client, timing: bool) -> bool {
+        let subscriptions = self.channels.entry(channel.clone()).or_default();
+        subscriptions.push(Subscription {
+            client,
+            timing,
+            state: State::Joining(Vec::new()),
+        });
+        metrics().subscriptions.increment(1.0);
+        subscriptions.len() == 1
+    }
+
+    /// Lets a joining subscription begin. See [`Registration::Begin`].
+    pub fn begin(
+        &mut self,
+        channel: &ChannelName,
+        session: Uuid,
+        last_seq: u64,
+        frames: Vec<Utf8Bytes>,
+    ) {
+        let mut subscriptions = self.channels.get_mut(channel).into_iter().flatten();
+        let Some(subscription) = subscriptions.find(|each| each.client.session == session) else {
+            return;
+        };
+        let next = last_seq + 1;
+        let State::Joining(held) = std::mem::replace(&mut subscription.state, State::Live(next))
+        else {
+            return;
+        };
+        let newer = held
+            .into_iter()
+            .filter(|(seq, _)| *seq >= next)
+            .map(|(_, frame)| frame);
+        for frame in frames.into_iter().chain(newer) {
+            subscription.client.push(Outgoing::Frame(frame));
+        }
+    }
+
+    /// Ends a subscription, and returns whether it was the channel's last.
+    pub fn leave(
+        &mut self,
+        channel: &ChannelName,
+        session: Uuid,
+        farewell: Option<Utf8Bytes>,
+    ) -> bool {
+        let Some(subscriptions) = self.channels.get_mut(channel) else {
+            return false;
+        };
+        let Some(place) = subscriptions
+            .iter()
+            .position(|each| each.client.session == session)
+        else {
+            return false;
+        };
+        let subscription = subscriptions.swap_remove(place);
+        metrics().subscriptions.decrement(1.0);
+        if let Some(frame) = farewell {
+            subscription.client.push(Outgoing::Frame(frame));
+        }
+        let last = subscriptions.is_empty();
+        if last {
+            self.channels.remove(channel);
+        }
+        last
+    }
+
+    /// Hands a message to its recipients' queues. `receive` ends here, `send` starts.
+    pub fn deliver(&mut self, delivery: Delivery) {
+        let handed_us = clock::now_us();
+        let seq = delivery.message.seq;
+        metrics().hop(Hop::Receive, handed_us.saturating_sub(delivery.received_us));
+        let Some(subscriptions) = self.channels.get_mut(&delivery.message.channel) else {
+            return;
+        };
+        let recipients = subscriptions.iter().filter(|each| each.gets(seq)).count();
+        let mut tickets = tickets(handed_us, recipients);
+        let mut frames = Frames::new(delivery, handed_us);
+        for Subscription {
+            client,
+            timing,
+            state,
+        } in subscriptions
+        {
+            match state {
+                State::Live(next) if *next <= seq => {
+                    let Some(ticket) = tickets.next() else {
+                        continue;
+                    };
+                    client.push(Outgoing::Timed(frames.of(*timing), ticket));
+                }
+                State::Live(_) => {}
+                State::Joining(held) if held.len() < HELD_MAX => {
+                    held.push((seq, frames.of(*timing)))
+                }
+                State::Joining(_) => client.cut_off(CloseCode::SlowClient),
+            }
+        }
+        metrics().deliveries.increment(recipients as u64);
+    }
+}
+
+impl Subscription {
+    fn gets(&self, seq: u64) -> bool {
+        matches!(self.state, State::Live(next) if next <= seq)
+    }
+}
+
+/// The frame of one message, serialised once for all who want it with timing and once for all others.
+struct Frames {
+    message: Message,
+    timing: Timing,
+    plain: Option<Utf8Bytes>,
+    timed: Option<Utf8Bytes>,
+}
+
+impl Frames {
+    fn new(delivery: Delivery, handed_us: u64) -> Self {
+        let Delivery {
+            message,
+            origin,
+            stamps,
+            received_us,
+        } = delivery;
+        let timing = Timing {
+            origin,
+            stamps,
+            received_us,
+            handed_us,
+        };
+        Self {
+            message,
+            timing,
+            plain: None,
+            timed: None,
+        }
+    }
+
+    fn of(&mut self, timing: bool) -> Utf8Bytes {
+        let frame = if timing {
+            &mut self.timed
+        } else {
+            &mut self.plain
+        };
+        let message = &mut self.message;
+        message.timing = timing.then_some(self.timing);
+        frame.get_or_insert_with(|| message_frame(message)).clone()
+    }
+}
+
+/// A message as a frame.
+pub fn message_frame(message: &Message) -> Utf8Bytes {
+    /// As `ServerFrame::Message`, without owning it.
+    #[derive(Serialize)]
+    #[serde(tag = "type", rename_all = "snake_case")]
+    enum Frame<'a> {
+        Message(&'a Message),
+    }
+    let frame = serde_json::to_string(&Frame::Message(message));
+    frame
+        .expect("a message has string keys only and no value that fails")
+        .into()
+}

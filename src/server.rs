@@ -1,0 +1,201 @@
+//! Builds the stages, wires each one's output to the next one's input, and takes them down in that order.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep, timeout},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    accept::Accept,
+    broker,
+    config::Config,
+    connection::Shared,
+    health::{self, Health},
+    history::History,
+    http,
+    persist::Persist,
+    protocol::SenderName,
+    publish::Publish,
+    receive::{self, Receive},
+    send::Registrar,
+};
+
+/// Attempts to reach PostgreSQL at the start, one a second.
+const MIGRATION_ATTEMPTS: u32 = 30;
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Why a server did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address can't be listened on.
+    #[error("can't listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// PostgreSQL can't be reached, or its schema can't be brought up to date.
+    #[error("can't prepare the database: {0}")]
+    Database(sqlx::migrate::MigrateError),
+    /// Something did not finish in time and was cut off.
+    #[error("the shutdown took longer than {0:?}; what was left has been cut off")]
+    Shutdown(Duration),
+}
+
+/// Where a running server can be reached. As JSON on standard output it says that clients may come.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename = "ready")]
+pub struct Ready {
+    /// The server's name.
+    pub node: SenderName,
+    /// Where clients connect.
+    pub public: SocketAddr,
+    /// Where operators and Prometheus connect.
+    pub admin: SocketAddr,
+}
+
+/// Runs a server until `shutdown` is cancelled and everything has drained. Calls `ready` once clients may come.
+pub async fn run(
+    config: Config,
+    metrics: PrometheusHandle,
+    shutdown: CancellationToken,
+    ready: impl FnOnce(&Ready),
+) -> Result<(), ServerError> {
+    let public_listener = listen(config.listen).await?;
+    let admin_listener = listen(config.admin_listen).await?;
+    let history = History::new(&config.database);
+    tokio::select! {
+        migrated = migrate(&history) => migrated?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
+    let addresses = Ready {
+        node: config.node.clone(),
+        public: address_of(&public_listener, config.listen),
+        admin: address_of(&admin_listener, config.admin_listen),
+    };
+
+    // The path of a message, from its end to its beginning: each stage is given the next one.
+    let mut stages = JoinSet::new();
+    let (broker, events) = broker::start(&config.broker);
+    let (registrar, registrations) = Registrar::new();
+    let receive = Receive::new(
+        config.node.clone(),
+        config.receive,
+        broker.clone(),
+        history.clone(),
+    );
+    let receiving = tokio::spawn(receive.run(receive::Inputs {
+        events,
+        registrations,
+    }));
+    let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
+    stages.spawn(publishing);
+    let committed = move |batch| publish.hand_over(batch);
+    let persist = Persist::start(
+        config.persist,
+        &config.database.options,
+        committed,
+        &mut stages,
+    );
+
+    let connections = TaskTracker::new();
+    let health = Health {
+        history: history.clone(),
+        broker,
+        draining: shutdown.clone(),
+    };
+    let shared = Arc::new(Shared {
+        node: config.node,
+        config: config.client,
+        accept: Accept::new(persist, config.client.limits),
+        registrar,
+        history,
+        draining: shutdown.clone(),
+    });
+    let public = http::routes(shared, connections.clone()).merge(health::routes(health));
+    let public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
+    let admin = tokio::spawn(serve(
+        admin_listener,
+        admin_routes(metrics),
+        CancellationToken::new(),
+    ));
+
+    ready(&addresses);
+    shutdown.cancelled().await;
+    let drained = timeout(config.shutdown_timeout, async {
+        // Requests first, then connections; with them go the last senders to `persist`, then to `publish`.
+        let _ = public.await;
+        connections.close();
+        connections.wait().await;
+        while stages.join_next().await.is_some() {}
+    });
+    let drained = drained.await;
+    receiving.abort();
+    admin.abort();
+    drained.map_err(|_| ServerError::Shutdown(config.shutdown_timeout))
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| ServerError::Listen { address, error })
+}
+
+fn address_of(listener: &TcpListener, asked_for: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked_for)
+}
+
+/// Waits for a database that is still starting; anything but a lost connection is final.
+async fn migrate(history: &History) -> Result<(), ServerError> {
+    for attempt in 1.. {
+        match history.migrate().await {
+            Ok(()) => break,
+            Err(error @ sqlx::migrate::MigrateError::Execute(_))
+                if attempt < MIGRATION_ATTEMPTS =>
+            {
+                tracing::warn!(%error, attempt, "PostgreSQL is not ready; trying again");
+                sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(ServerError::Database(error)),
+        }
+    }
+    Ok(())
+}
+
+async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) {
+    use axum::serve::ListenerExt;
+    // A frame of a few hundred bytes must not wait for Nagle's algorithm.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "could not set TCP_NODELAY");
+        }
+    });
+    let served = axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned());
+    if let Err(error) = served.await {
+        tracing::error!(%error, "stopped listening");
+    }
+}
+
+fn admin_routes(metrics: PrometheusHandle) -> Router {
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        let mut ticks = interval(UPKEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Router::new().route(
+        "/metrics",
+        get(move || std::future::ready(metrics.render())),
+    )
+}

@@ -1,0 +1,357 @@
+//! The lab: a private PostgreSQL, a private Redis and real servers on free loopback ports, in a
+//! temporary folder. It leaves nothing behind: not after a panic, and what a killed lab leaves, the
+//! next one sweeps away.
+
+mod binary;
+mod folder;
+mod port;
+pub(crate) mod postgres;
+mod process;
+pub(crate) mod redis;
+mod server;
+
+use std::{
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use anyhow::anyhow;
+use futures_util::future::try_join_all;
+
+use folder::Folder;
+pub use postgres::Postgres;
+pub use redis::Redis;
+use server::Launch;
+pub use server::Server;
+
+/// How long the servers may drain when the lab is taken down.
+const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a lab consists of.
+#[derive(Clone, Debug)]
+pub struct LabOptions {
+    /// How many servers are started, named `a`, `b`, `c` …; 0 for none.
+    pub servers: usize,
+    /// The server's binary. Without one it is built if this runs under Cargo, else looked for beside this program.
+    pub server_binary: Option<PathBuf>,
+    /// Further arguments of every server, after `serve`.
+    pub server_args: Vec<String>,
+    /// Further environment variables of every server.
+    pub server_env: Vec<(String, String)>,
+    /// A PostgreSQL to use instead of a private one.
+    pub database_url: Option<String>,
+    /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
+    pub redis_url: Option<String>,
+    /// Whether the folder with the logs stays, until the next lab starts.
+    pub keep: bool,
+}
+
+impl Default for LabOptions {
+    fn default() -> Self {
+        Self {
+            servers: 3,
+            server_binary: None,
+            server_args: Vec::new(),
+            server_env: Vec::new(),
+            database_url: None,
+            redis_url: None,
+            keep: false,
+        }
+    }
+}
+
+/// A running lab. Dropping it ends all its processes and removes its folder; that blocks for up to some seconds.
+#[derive(Debug)]
+pub struct Lab {
+    options: LabOptions,
+    swept: Vec<PathBuf>,
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+    redis_topic: String,
+    servers: Mutex<Vec<Arc<Server>>>,
+    folder: Arc<Folder>,
+}
+
+impl Lab {
+    /// Sweeps away what killed labs left, then starts the services and the servers, and waits until all are ready.
+    /// An error says which component failed, shows the end of its log and what to do.
+    pub async fn start(options: LabOptions) -> anyhow::Result<Self> {
+        let swept = folder::sweep();
+        let folder = Arc::new(Folder::create(options.keep)?);
+        let redis_topic = match &options.redis_url {
+            Some(_) => format!("hopline-{}", uuid::Uuid::new_v4().simple()),
+            None => "hopline".to_owned(),
+        };
+        let mut lab = Self {
+            options,
+            swept,
+            postgres: None,
+            redis: None,
+            redis_topic,
+            servers: Mutex::default(),
+            folder,
+        };
+        lab.start_services().await?;
+        let nodes = node_names(lab.options.servers);
+        try_join_all(nodes.iter().map(|node| lab.start_server(node, &[]))).await?;
+        Ok(lab)
+    }
+
+    /// Starts one more server, with further arguments after those of the lab.
+    pub async fn start_server(&self, node: &str, args: &[&str]) -> anyhow::Result<Arc<Server>> {
+        let options = &self.options;
+        let launch = Launch {
+            binary: binary::find(options.server_binary.as_deref())?,
+            node: node.to_owned(),
+            database_url: self.database_url().to_owned(),
+            redis_url: self.redis_url().to_owned(),
+            redis_topic: self.redis_topic.clone(),
+            args: options
+                .server_args
+                .iter()
+                .map(String::as_str)
+                .chain(args.iter().copied())
+                .map(str::to_owned)
+                .collect(),
+            env: options.server_env.clone(),
+        };
+        let server = Arc::new(Server::launch(launch, &self.folder).await?);
+        let mut servers = self.servers.lock().expect("no holder panics");
+        servers.push(Arc::clone(&server));
+        servers.sort_by(|one, other| one.node().cmp(other.node()));
+        Ok(server)
+    }
+
+    /// All servers, by name.
+    pub fn servers(&self) -> Vec<Arc<Server>> {
+        self.servers.lock().expect("no holder panics").clone()
+    }
+
+    /// The server of this name.
+    ///
+    /// # Panics
+    /// If the lab has started no such server.
+    pub fn server(&self, node: &str) -> Arc<Server> {
+        self.servers()
+            .into_iter()
+            .find(|server| server.node() == node)
+            .unwrap_or_else(|| panic!("the lab has no server {node}"))
+    }
+
+    /// The public addresses of all servers, by name.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.servers()
+            .iter()
+            .map(|server| server.public_addr())
+            .collect()
+    }
+
+    /// The lab's own PostgreSQL.
+    ///
+    /// # Panics
+    /// If the lab uses one that it was given: see [`LabOptions::database_url`].
+    pub fn postgres(&self) -> &Postgres {
+        self.private_postgres()
+            .expect("the lab was told to use another PostgreSQL")
+    }
+
+    /// The lab's own Redis.
+    ///
+    /// # Panics
+    /// If the lab uses one that it was given: see [`LabOptions::redis_url`].
+    pub fn redis(&self) -> &Redis {
+        self.private_redis()
+            .expect("the lab was told to use another Redis")
+    }
+
+    /// The lab's own PostgreSQL; none if it uses one that it was given.
+    pub fn private_postgres(&self) -> Option<&Postgres> {
+        self.postgres.as_ref()
+    }
+
+    /// The lab's own Redis; none if it uses one that it was given.
+    pub fn private_redis(&self) -> Option<&Redis> {
+        self.redis.as_ref()
+    }
+
+    /// The PostgreSQL that the servers use.
+    pub fn database_url(&self) -> &str {
+        match (&self.postgres, &self.options.database_url) {
+            (Some(postgres), _) => postgres.url(),
+            (None, given) => given.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The Redis that the servers use.
+    pub fn redis_url(&self) -> &str {
+        match (&self.redis, &self.options.redis_url) {
+            (Some(redis), _) => redis.url(),
+            (None, given) => given.as_deref().unwrap_or_default(),
+        }
+    }
+
+    /// The Redis topic on which the servers meet.
+    pub fn redis_topic(&self) -> &str {
+        &self.redis_topic
+    }
+
+    /// The lab's folder; its logs are there.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folders of killed labs that were swept away at the start.
+    pub fn swept(&self) -> &[PathBuf] {
+        &self.swept
+    }
+
+    async fn start_services(&mut self) -> anyhow::Result<()> {
+        let (private_postgres, private_redis) = (
+            self.options.database_url.is_none(),
+            self.options.redis_url.is_none(),
+        );
+        let folder = &self.folder;
+        let postgres = async {
+            if private_postgres {
+                Postgres::launch(folder).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        let redis = async {
+            if private_redis {
+                Redis::launch(folder).await.map(Some)
+            } else {
+                Ok(None)
+            }
+        };
+        (self.postgres, self.redis) = tokio::try_join!(postgres, redis)?;
+        Ok(())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let servers = self.servers();
+        for server in &servers {
+            server.ask_to_end();
+        }
+        for server in &servers {
+            server.end(DRAIN_LIMIT);
+        }
+        if let Some(redis) = &self.redis {
+            redis.kill();
+        }
+        if let Some(postgres) = &self.postgres {
+            postgres.end();
+        }
+        self.folder.remove();
+    }
+}
+
+/// `a`, `b`, … `z`, then `a1`, `b1` ….
+fn node_names(count: usize) -> Vec<String> {
+    let letters = || 'a'..='z';
+    letters()
+        .map(String::from)
+        .chain((1..).flat_map(|round| letters().map(move |letter| format!("{letter}{round}"))))
+        .take(count)
+        .collect()
+}
+
+/// A program from PATH; an error says how to install it.
+fn find_program(name: &str, how_to_install: &str) -> anyhow::Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| anyhow!("`{name}` isn't installed. {how_to_install}"))
+}
+
+/// The first line of what `program --version` prints.
+fn version_of(program: &Path) -> Option<String> {
+    let output = Command::new(program).arg("--version").output().ok()?;
+    Some(
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .next()?
+            .trim()
+            .to_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::procfs;
+
+    async fn services_only() -> Lab {
+        Lab::start(LabOptions {
+            servers: 0,
+            ..LabOptions::default()
+        })
+        .await
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_lab_leaves_neither_processes_nor_its_folder() {
+        let lab = services_only().await;
+        let folder = lab.folder().to_owned();
+        let pids = [lab.postgres().pid().unwrap(), lab.redis().pid().unwrap()];
+        let children = procfs::children(pids[0]);
+        assert!(!children.is_empty());
+        drop(lab);
+        assert!(!folder.exists());
+        assert!(
+            pids.iter()
+                .chain(&children)
+                .all(|pid| !procfs::exists(*pid))
+        );
+    }
+
+    #[tokio::test]
+    async fn killed_services_come_back_on_the_same_port() {
+        let lab = services_only().await;
+        lab.postgres().kill().await;
+        assert_eq!(lab.postgres().pid(), None);
+        lab.postgres().start().await.unwrap();
+        lab.redis().kill();
+        lab.redis().start().await.unwrap();
+        assert!(lab.redis().pid().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_frozen_lab_can_be_taken_down() {
+        let lab = services_only().await;
+        let pids = [lab.postgres().pid().unwrap(), lab.redis().pid().unwrap()];
+        lab.postgres().freeze();
+        lab.redis().freeze();
+        drop(lab);
+        assert!(pids.iter().all(|pid| !procfs::exists(*pid)));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_fails_to_start_is_reported_with_its_log() {
+        let options = LabOptions {
+            servers: 1,
+            server_binary: Some("/bin/false".into()),
+            ..LabOptions::default()
+        };
+        let error = Lab::start(options).await.unwrap_err().to_string();
+        assert!(
+            error.contains("server a ended with exit status: 1"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn nodes_have_distinct_names_however_many_there_are() {
+        assert_eq!(node_names(3), ["a", "b", "c"]);
+        assert_eq!(node_names(28)[25..], ["z", "a1", "b1"]);
+    }
+}

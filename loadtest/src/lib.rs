@@ -1,8 +1,29 @@
 //! Hopline's load generator: it starts a lab, loads it on a fixed schedule, audits every message, and
 //! says which of the architecture decision's claims hold.
+//!
+//! [`lab`] and [`client`] serve the integration tests as well.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the load generator reads /proc and takes its lab down with Linux's signals");
 
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod exit;
 pub mod lab;
+
+mod audit;
+mod budget;
+mod clock;
+mod cpu;
+mod identity;
+mod latency;
+mod machine;
+mod pacer;
+mod plan;
 mod procfs;
+mod progress;
+mod report;
+mod run;
+mod validity;
+mod verdict;

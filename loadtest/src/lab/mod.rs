@@ -15,7 +15,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -72,6 +72,8 @@ pub struct Lab {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
     redis_topic: String,
+    /// Found, or built, when the first server is started.
+    server_binary: Mutex<Option<PathBuf>>,
     servers: Mutex<Vec<Arc<Server>>>,
     folder: Arc<Folder>,
 }
@@ -92,6 +94,7 @@ impl Lab {
             postgres: None,
             redis: None,
             redis_topic,
+            server_binary: Mutex::default(),
             servers: Mutex::default(),
             folder,
         };
@@ -105,7 +108,7 @@ impl Lab {
     pub async fn start_server(&self, node: &str, args: &[&str]) -> anyhow::Result<Arc<Server>> {
         let options = &self.options;
         let launch = Launch {
-            binary: binary::find(options.server_binary.as_deref())?,
+            binary: self.server_binary()?,
             node: node.to_owned(),
             database_url: self.database_url().to_owned(),
             redis_url: self.redis_url().to_owned(),
@@ -120,7 +123,7 @@ impl Lab {
             env: options.server_env.clone(),
         };
         let server = Arc::new(Server::launch(launch, &self.folder).await?);
-        let mut servers = self.servers.lock().expect("no holder panics");
+        let mut servers = lock(&self.servers);
         servers.push(Arc::clone(&server));
         servers.sort_by(|one, other| one.node().cmp(other.node()));
         Ok(server)
@@ -128,7 +131,7 @@ impl Lab {
 
     /// All servers, by name.
     pub fn servers(&self) -> Vec<Arc<Server>> {
-        self.servers.lock().expect("no holder panics").clone()
+        lock(&self.servers).clone()
     }
 
     /// The server of this name.
@@ -209,6 +212,15 @@ impl Lab {
         &self.swept
     }
 
+    fn server_binary(&self) -> anyhow::Result<PathBuf> {
+        let mut found = lock(&self.server_binary);
+        if let Some(path) = &*found {
+            return Ok(path.clone());
+        }
+        let path = binary::find(self.options.server_binary.as_deref())?;
+        Ok(found.insert(path).clone())
+    }
+
     async fn start_services(&mut self) -> anyhow::Result<()> {
         let (private_postgres, private_redis) = (
             self.options.database_url.is_none(),
@@ -251,6 +263,11 @@ impl Drop for Lab {
         }
         self.folder.remove();
     }
+}
+
+/// Locks what no one panics with.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `a`, `b`, … `z`, then `a1`, `b1` ….

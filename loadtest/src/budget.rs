@@ -1,0 +1,246 @@
+//! The budget: the architecture decision's claims, each with the figure that it is judged by.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use hopline::hop::{Hop, Origin, Recipient};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    audit::Kind,
+    latency::{Key, Measure},
+};
+
+/// The budget as it was when this program was built.
+const EMBEDDED: &str = include_str!("../../observability/budget.toml");
+const VERSION: u32 = 1;
+
+/// All claims of the decision.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Budget {
+    /// The decision's title.
+    pub(crate) decision: String,
+    /// Its claims, in the order of the file.
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// One claim.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Claim {
+    /// Its name, for machines.
+    pub(crate) id: String,
+    /// The decision's own words.
+    pub(crate) sentence: String,
+    /// Judged by a percentile of a latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) latency: Option<LatencyLimit>,
+    /// Judged by the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) audit: Option<AuditLimit>,
+    /// Why it can't be judged yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_measured: Option<String>,
+}
+
+/// A percentile of a hop's duration, and what it may be at most.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LatencyLimit {
+    /// The hop.
+    pub(crate) hop: Hop,
+    /// Where the recipient's server had the message from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<Origin>,
+    /// Which of a message's recipients; without it, every delivery counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) recipient: Option<Recipient>,
+    /// The percentile that is judged: above 0, below 100.
+    pub(crate) percentile: f64,
+    /// It must be below this, in milliseconds.
+    pub(crate) limit_ms: f64,
+}
+
+/// What the audit may find at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditLimit {
+    /// Which findings count.
+    pub(crate) findings: Vec<Kind>,
+    /// How many there may be, together.
+    pub(crate) max: u64,
+}
+
+impl LatencyLimit {
+    /// The series of figures that is judged.
+    pub(crate) fn key(&self) -> Key {
+        Key {
+            measure: Measure::Hop(self.hop),
+            origin: self.origin,
+            recipient: self.recipient,
+        }
+    }
+
+    /// How many figures a judgement needs: ten beyond the percentile.
+    pub(crate) fn samples_min(&self) -> u64 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the percentile is below 100, so this is positive and small"
+        )]
+        let samples = (1_000.0 / (100.0 - self.percentile)).ceil() as u64;
+        samples
+    }
+}
+
+impl Budget {
+    /// The budget in a file; without one, that which this program was built with.
+    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+        match file {
+            None => Self::parse(EMBEDDED).context("the budget that this program was built with"),
+            Some(path) => {
+                let text = fs::read_to_string(path)
+                    .with_context(|| format!("can't read the budget {}", path.display()))?;
+                Self::parse(&text).with_context(|| format!("in the budget {}", path.display()))
+            }
+        }
+    }
+
+    /// Parses a budget. An error names the claim that it is about.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let file: File = toml::from_str(text)?;
+        ensure!(
+            file.version == VERSION,
+            "version is {}, not {VERSION}",
+            file.version
+        );
+        let mut claims: Vec<Claim> = Vec::new();
+        for (number, table) in (1..).zip(file.claim) {
+            let id = table
+                .get("id")
+                .and_then(toml::Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            let name = if id.is_empty() {
+                format!("number {number}")
+            } else {
+                format!("`{id}`")
+            };
+            let claim: Claim = table
+                .try_into()
+                .map_err(|error| anyhow!("claim {name}: {}", error.message()))?;
+            check(&claim).with_context(|| format!("claim {name}"))?;
+            ensure!(
+                claims.iter().all(|other| other.id != id),
+                "claim {name} stands there twice"
+            );
+            claims.push(claim);
+        }
+        ensure!(!claims.is_empty(), "there is no [[claim]]");
+        Ok(Self {
+            decision: file.decision,
+            claims,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    decision: String,
+    #[serde(default)]
+    claim: Vec<toml::Table>,
+}
+
+fn check(claim: &Claim) -> anyhow::Result<()> {
+    ensure!(!claim.id.is_empty(), "its id is empty");
+    ensure!(!claim.sentence.trim().is_empty(), "its sentence is empty");
+    match (&claim.latency, &claim.audit, &claim.not_measured) {
+        (Some(_), Some(_), _) => bail!("it has both `latency` and `audit`"),
+        (None, None, None) => bail!("it has neither `latency` nor `audit` nor `not_measured`"),
+        _ => {}
+    }
+    if let Some(limit) = &claim.latency {
+        let percentile = limit.percentile;
+        ensure!(
+            percentile > 0.0 && percentile < 100.0,
+            "its percentile is {percentile}"
+        );
+        ensure!(limit.limit_ms > 0.0, "its limit_ms is {}", limit.limit_ms);
+        ensure!(
+            limit.origin.is_none() || limit.hop == Hop::Broadcast,
+            "only `broadcast` has an origin"
+        );
+        ensure!(
+            limit.recipient.is_none() || matches!(limit.hop, Hop::Send | Hop::Total),
+            "only `send` and `total` have a recipient"
+        );
+    }
+    if let Some(limit) = &claim.audit {
+        ensure!(!limit.findings.is_empty(), "its audit lists no findings");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(claim: &str) -> String {
+        let result = Budget::parse(&format!(
+            "version = 1\ndecision = \"d\"\n[[claim]]\n{claim}"
+        ));
+        result.map_or_else(|error| format!("{error:#}"), |_| "accepted".to_owned())
+    }
+
+    #[test]
+    fn the_embedded_budget_is_valid_and_holds_the_headline_claims() {
+        let budget = Budget::load(None).unwrap();
+        let judged = |hop| {
+            budget.claims.iter().any(|claim| {
+                claim.not_measured.is_none() && claim.latency.is_some_and(|limit| limit.hop == hop)
+            })
+        };
+        assert!(judged(Hop::Broadcast) && judged(Hop::Total));
+        assert!(budget.claims.iter().any(|claim| claim.audit.is_some()));
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_the_claims_name() {
+        let head = "id = \"x\"\nsentence = \"s\"\n";
+        let latency = |rest: &str| {
+            budget(&format!(
+                "{head}latency = {{ hop = \"broadcast\", limit_ms = 1.0, {rest} }}"
+            ))
+        };
+        assert_eq!(latency("percentile = 50.0"), "accepted");
+        assert_eq!(
+            latency("percentile = 100.0"),
+            "claim `x`: its percentile is 100"
+        );
+        assert!(latency("percentile = 50.0, colour = 1").starts_with("claim `x`: unknown field"));
+        assert_eq!(
+            latency("percentile = 50.0, recipient = \"last\""),
+            "claim `x`: only `send` and `total` have a recipient"
+        );
+        assert_eq!(
+            budget(head),
+            "claim `x`: it has neither `latency` nor `audit` nor `not_measured`"
+        );
+        assert!(budget("sentence = \"s\"").starts_with("claim number 1: missing field `id`"));
+    }
+
+    #[test]
+    fn a_judgement_needs_ten_samples_beyond_its_percentile() {
+        let limit = |percentile| LatencyLimit {
+            hop: Hop::Total,
+            origin: None,
+            recipient: None,
+            percentile,
+            limit_ms: 1.0,
+        };
+        assert_eq!(limit(50.0).samples_min(), 20);
+        assert_eq!(limit(99.0).samples_min(), 1_000);
+    }
+}

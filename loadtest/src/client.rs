@@ -1,0 +1,369 @@
+//! A WebSocket client of a server, for the load generator and for tests.
+
+use std::{net::SocketAddr, time::Duration};
+
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, WEBSOCKET_PATH};
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    WebSocketStream, client_async_with_config,
+    tungstenite::{
+        Error, Message,
+        protocol::{CloseFrame, WebSocketConfig},
+    },
+};
+use uuid::Uuid;
+
+pub use tokio_tungstenite::tungstenite::{Message as RawMessage, Utf8Bytes};
+
+/// How long connecting may take, up to and including the server's `hello`.
+const CONNECT_LIMIT: Duration = Duration::from_secs(20);
+/// Resident for each connection: tungstenite's own default of 128 KiB would dwarf everything else.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+const WRITE_BUFFER_BYTES: usize = 16 * 1024;
+/// Above any server's frame limit, so that tests can exceed that.
+const WRITE_BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
+const FRAME_BYTES_MAX: usize = 1024 * 1024;
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// Why a client got no frame.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No connection came about.
+    #[error("can't connect to {addr}: {reason}")]
+    Connect {
+        /// Where to.
+        addr: SocketAddr,
+        /// Why not.
+        reason: String,
+    },
+    /// The server answered the upgrade with an HTTP error.
+    #[error("the server refused the WebSocket with HTTP {status}: {body}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// What it said.
+        body: String,
+    },
+    /// The connection has ended.
+    #[error("the connection was closed: {0}")]
+    Closed(Closed),
+    /// The server sent something that isn't a frame of the protocol.
+    #[error("not a frame of the protocol ({error}): {text}")]
+    Unreadable {
+        /// What it sent.
+        text: String,
+        /// What is wrong with it.
+        error: String,
+    },
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// The close code; none if the connection ended without one.
+    pub code: Option<u16>,
+    /// The reason beside the code, or what happened to the connection.
+    pub reason: String,
+}
+
+impl std::fmt::Display for Closed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.code {
+            Some(code) => write!(f, "{code} {}", self.reason),
+            None => f.write_str(&self.reason),
+        }
+    }
+}
+
+/// What a server says when a client connects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// The server's name.
+    pub node: String,
+    /// The connection's identity in the server's log.
+    pub session: Uuid,
+    /// Who the client's messages will be from.
+    pub sender: SenderName,
+    /// What the server accepts.
+    pub limits: Limits,
+}
+
+/// A connected client.
+#[derive(Debug)]
+pub struct Client {
+    hello: Hello,
+    sender: Sender,
+    receiver: Receiver,
+}
+
+/// The sending half of a client.
+#[derive(Debug)]
+pub struct Sender(SplitSink<Socket, Message>);
+
+/// The receiving half of a client. Pings are answered while it is polled.
+#[derive(Debug)]
+pub struct Receiver(SplitStream<Socket>);
+
+impl Client {
+    /// Connects and waits for the server's `hello`. The sender's name goes into the URL as it is.
+    pub async fn connect(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+        let failed = |reason: String| ClientError::Connect { addr, reason };
+        timeout(CONNECT_LIMIT, Self::connect_unhurried(addr, sender))
+            .await
+            .map_err(|_| failed(format!("no hello within {CONNECT_LIMIT:?}")))?
+    }
+
+    async fn connect_unhurried(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+        let failed = |reason: String| ClientError::Connect { addr, reason };
+        let stream = TcpStream::connect(addr)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| failed(error.to_string()))?;
+        let url = format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}");
+        let (socket, _) = client_async_with_config(url, stream, Some(config()))
+            .await
+            .map_err(|error| refusal(addr, error))?;
+        let (sink, stream) = socket.split();
+        let (sender, mut receiver) = (Sender(sink), Receiver(stream));
+        match receiver.next_frame().await? {
+            ServerFrame::Hello {
+                node,
+                session,
+                sender: name,
+                limits,
+                ..
+            } => {
+                let hello = Hello {
+                    node,
+                    session,
+                    sender: name,
+                    limits,
+                };
+                Ok(Self {
+                    hello,
+                    sender,
+                    receiver,
+                })
+            }
+            other => Err(failed(format!(
+                "the first frame wasn't hello but {other:?}"
+            ))),
+        }
+    }
+
+    /// What the server said at the start.
+    pub fn hello(&self) -> &Hello {
+        &self.hello
+    }
+
+    /// Both halves, to be used by different tasks.
+    pub fn split(self) -> (Sender, Receiver) {
+        (self.sender, self.receiver)
+    }
+
+    /// See [`Sender::subscribe`].
+    pub async fn subscribe(
+        &mut self,
+        channel: &str,
+        after_seq: Option<u64>,
+        timing: bool,
+    ) -> Result<(), ClientError> {
+        self.sender.subscribe(channel, after_seq, timing).await
+    }
+
+    /// See [`Sender::publish`].
+    pub async fn publish(
+        &mut self,
+        channel: &str,
+        id: Uuid,
+        body: &str,
+    ) -> Result<(), ClientError> {
+        self.sender.publish(channel, id, body).await
+    }
+
+    /// See [`Sender::send`].
+    pub async fn send(&mut self, frame: &ClientFrame) -> Result<(), ClientError> {
+        self.sender.send(frame).await
+    }
+
+    /// See [`Sender::send_text`].
+    pub async fn send_text(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), ClientError> {
+        self.sender.send_text(text).await
+    }
+
+    /// See [`Sender::send_raw`].
+    pub async fn send_raw(&mut self, message: RawMessage) -> Result<(), ClientError> {
+        self.sender.send_raw(message).await
+    }
+
+    /// See [`Receiver::next_frame`].
+    pub async fn next_frame(&mut self) -> Result<ServerFrame, ClientError> {
+        self.receiver.next_frame().await
+    }
+
+    /// See [`Receiver::closed`].
+    pub async fn closed(&mut self) -> Closed {
+        self.receiver.closed().await
+    }
+}
+
+impl Sender {
+    /// Asks for a channel's messages, without waiting for the answer.
+    pub async fn subscribe(
+        &mut self,
+        channel: &str,
+        after_seq: Option<u64>,
+        timing: bool,
+    ) -> Result<(), ClientError> {
+        let channel = channel.to_owned();
+        self.send(&ClientFrame::Subscribe {
+            channel,
+            after_seq,
+            timing,
+        })
+        .await
+    }
+
+    /// Publishes a message, without waiting for the answer.
+    pub async fn publish(
+        &mut self,
+        channel: &str,
+        id: Uuid,
+        body: &str,
+    ) -> Result<(), ClientError> {
+        self.send(&ClientFrame::Publish {
+            channel: channel.to_owned(),
+            client_message_id: id,
+            body: body.to_owned(),
+            traceparent: None,
+        })
+        .await
+    }
+
+    /// Sends a frame.
+    pub async fn send(&mut self, frame: &ClientFrame) -> Result<(), ClientError> {
+        self.send_text(text_of(frame)).await
+    }
+
+    /// Sends any text, also such that isn't a frame of the protocol.
+    pub async fn send_text(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), ClientError> {
+        self.send_raw(Message::Text(text.into())).await
+    }
+
+    /// Sends any WebSocket message: binary ones, pings, close frames.
+    pub async fn send_raw(&mut self, message: RawMessage) -> Result<(), ClientError> {
+        self.0.send(message).await.map_err(|error| broken(&error))
+    }
+
+    /// Queues a frame; it leaves with the next [`Self::flush`] or when the buffer is full.
+    pub async fn feed(&mut self, frame: &ClientFrame) -> Result<(), ClientError> {
+        self.0
+            .feed(Message::Text(text_of(frame).into()))
+            .await
+            .map_err(|error| broken(&error))
+    }
+
+    /// Writes everything that was queued to the socket.
+    pub async fn flush(&mut self) -> Result<(), ClientError> {
+        self.0.flush().await.map_err(|error| broken(&error))
+    }
+}
+
+impl Receiver {
+    /// The server's next frame.
+    pub async fn next_frame(&mut self) -> Result<ServerFrame, ClientError> {
+        let text = self.next_text().await?;
+        serde_json::from_str(&text).map_err(|error| ClientError::Unreadable {
+            text: text.to_string(),
+            error: error.to_string(),
+        })
+    }
+
+    /// The text of the server's next frame, unparsed.
+    pub async fn next_text(&mut self) -> Result<Utf8Bytes, ClientError> {
+        loop {
+            match self.next_raw().await? {
+                Message::Text(text) => return Ok(text),
+                Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+                Message::Binary(bytes) => {
+                    return Err(ClientError::Unreadable {
+                        text: format!("{} bytes", bytes.len()),
+                        error: "a binary frame".to_owned(),
+                    });
+                }
+                Message::Close(frame) => return Err(ClientError::Closed(closed_by(frame))),
+            }
+        }
+    }
+
+    /// The next WebSocket message of any kind, pings among them.
+    pub async fn next_raw(&mut self) -> Result<RawMessage, ClientError> {
+        match self.0.next().await {
+            Some(message) => message.map_err(|error| broken(&error)),
+            None => Err(broken(&Error::ConnectionClosed)),
+        }
+    }
+
+    /// Reads on, whatever comes, until the connection ends; says how.
+    pub async fn closed(&mut self) -> Closed {
+        loop {
+            if let Err(ClientError::Closed(closed)) = self.next_text().await {
+                return closed;
+            }
+        }
+    }
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(Some(FRAME_BYTES_MAX))
+        .max_frame_size(Some(FRAME_BYTES_MAX))
+}
+
+fn text_of(frame: &ClientFrame) -> String {
+    serde_json::to_string(frame).expect("frames have string keys only")
+}
+
+fn closed_by(frame: Option<CloseFrame>) -> Closed {
+    match frame {
+        Some(frame) => Closed {
+            code: Some(frame.code.into()),
+            reason: frame.reason.as_str().to_owned(),
+        },
+        None => Closed {
+            code: None,
+            reason: "a close frame without a code".to_owned(),
+        },
+    }
+}
+
+fn broken(error: &Error) -> ClientError {
+    ClientError::Closed(Closed {
+        code: None,
+        reason: error.to_string(),
+    })
+}
+
+fn refusal(addr: SocketAddr, error: Error) -> ClientError {
+    match error {
+        Error::Http(response) => ClientError::Refused {
+            status: response.status().as_u16(),
+            body: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default())
+                .into_owned(),
+        },
+        other => ClientError::Connect {
+            addr,
+            reason: other.to_string(),
+        },
+    }
+}

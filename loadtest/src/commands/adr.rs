@@ -1,0 +1,42 @@
+//! `adr`: which of the decision's claims hold?
+
+use super::Ground;
+use crate::{
+    budget::Budget,
+    cli::AdrArgs,
+    exit::Exit,
+    plan::Workload,
+    progress::Progress,
+    report::{Result, RunReport, publish},
+    verdict::judge,
+};
+
+pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
+    let budget = Budget::load(args.budget.as_deref())?;
+    let mut progress = Progress::new();
+    let ground = Ground::prepare(&args.target, &mut progress).await?;
+    let workload = Workload::from(&args.workload);
+    let (measured, latencies) = super::run::measure(&workload, &ground, &mut progress).await?;
+    drop(progress);
+    let claims = judge(
+        &budget,
+        &latencies,
+        &measured.audit,
+        measured.invalid.is_empty(),
+    );
+    let result = Result::of(&measured.invalid, &measured.audit, &claims);
+    let proven = measured.invalid.is_empty() && measured.audit.is_clean();
+    let report = RunReport {
+        result,
+        workload,
+        measured,
+        decision: Some(budget.decision),
+        claims,
+    };
+    publish(&report, Some(&args.json))?;
+    Ok(if args.exit_zero && proven {
+        Exit::Pass
+    } else {
+        result.exit()
+    })
+}

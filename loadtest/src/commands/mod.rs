@@ -1,0 +1,155 @@
+//! The commands.
+
+mod adr;
+mod idle;
+mod lab;
+mod run;
+mod saturate;
+
+use std::collections::BTreeMap;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    audit::Audit,
+    cli::{Command, LabArgs, TargetArgs},
+    cpu::Watched,
+    exit::Exit,
+    lab::{Lab, LabOptions},
+    latency::Latencies,
+    machine::Machine,
+    progress::Progress,
+    report::{Measured, Memory, Throughput, rows},
+    run::{Outcome, Target},
+};
+
+/// Carries out a command. An error means that something is missing or wouldn't start.
+pub async fn execute(command: Command) -> anyhow::Result<Exit> {
+    raise_file_limit();
+    match command {
+        Command::Lab(args) => lab::execute(&args).await,
+        Command::Run(args) => run::execute(&args).await,
+        Command::Adr(args) => adr::execute(&args).await,
+        Command::Saturate(args) => saturate::execute(&args).await,
+        Command::Idle(args) => idle::execute(&args).await,
+    }
+}
+
+/// Each client takes a file descriptor here and one in a server, which inherits the limit.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Where the load goes: a lab, or servers that were named.
+struct Ground {
+    lab: Option<Lab>,
+    target: Target,
+}
+
+impl Ground {
+    async fn prepare(args: &TargetArgs, progress: &mut Progress) -> anyhow::Result<Self> {
+        if !args.target.is_empty() {
+            let target = Target {
+                servers: args.target.clone(),
+                watched: Watched::default(),
+            };
+            return Ok(Self { lab: None, target });
+        }
+        let lab = start_lab(&args.lab, progress).await?;
+        let target = Target {
+            servers: lab.addrs(),
+            watched: Watched::on(&lab),
+        };
+        Ok(Self {
+            lab: Some(lab),
+            target,
+        })
+    }
+
+    fn name(&self) -> String {
+        if let Some(lab) = &self.lab {
+            return format!("lab of {} servers", lab.servers().len());
+        }
+        let addrs: Vec<String> = self
+            .target
+            .servers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        addrs.join(", ")
+    }
+
+    /// What a run measured, as a report has it.
+    fn measured(
+        &self,
+        outcome: &Outcome,
+        latencies: &Latencies,
+        audit: Audit,
+        memory: BTreeMap<String, Memory>,
+        invalid: Vec<String>,
+    ) -> Measured {
+        let window = outcome.cpu.window_s;
+        let acknowledged = outcome
+            .evidence
+            .records
+            .iter()
+            .filter(|(_, record)| {
+                record.is_acknowledged() && outcome.window_us.contains(&record.answered_us)
+            })
+            .count();
+        Measured {
+            target: self.name(),
+            machine: Machine::describe(self.lab.as_ref()),
+            throughput: Throughput {
+                acknowledged_per_s: acknowledged as f64 / window,
+                delivered_per_s: outcome.cpu.deliveries as f64 / window,
+            },
+            latencies: rows(latencies),
+            cpu: outcome.cpu.clone(),
+            memory_bytes: memory,
+            audit,
+            invalid,
+        }
+    }
+}
+
+async fn start_lab(args: &LabArgs, progress: &mut Progress) -> anyhow::Result<Lab> {
+    progress.step("starting the lab");
+    let options = LabOptions::from(args);
+    if options.database_url.is_some() {
+        progress.say("using the PostgreSQL that DATABASE_URL names instead of a private one");
+    }
+    if options.redis_url.is_some() {
+        progress.say("using the Redis that REDIS_URL names instead of a private one");
+    }
+    let lab = Lab::start(options).await?;
+    for folder in lab.swept() {
+        progress.say(&format!(
+            "swept away what a killed lab had left in {}",
+            folder.display()
+        ));
+    }
+    if args.keep {
+        progress.say(&format!("the lab's logs: {}", lab.folder().display()));
+    }
+    Ok(lab)
+}
+
+/// Follows the servers' memory.
+#[derive(Debug, Default)]
+struct MemoryWatch(BTreeMap<String, Memory>);
+
+impl MemoryWatch {
+    fn look(&mut self, watched: &Watched) {
+        for (node, bytes) in watched.resident_bytes() {
+            let memory = self.0.entry(node).or_insert(Memory {
+                start: bytes,
+                ..Memory::default()
+            });
+            memory.max = memory.max.max(bytes);
+            memory.end = bytes;
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `run`: load on a schedule.
+
+use super::{Ground, MemoryWatch};
+use crate::{
+    audit::audit,
+    cli::RunArgs,
+    exit::Exit,
+    latency::Latencies,
+    plan::{Plan, Workload},
+    progress::Progress,
+    report::{Measured, Result, RunReport, publish},
+    run, validity,
+};
+
+pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
+    let mut progress = Progress::new();
+    let ground = Ground::prepare(&args.target, &mut progress).await?;
+    let workload = Workload::from(&args.workload);
+    let (measured, _) = measure(&workload, &ground, &mut progress).await?;
+    drop(progress);
+    let result = Result::of(&measured.invalid, &measured.audit, &[]);
+    let report = RunReport {
+        result,
+        workload,
+        measured,
+        decision: None,
+        claims: Vec::new(),
+    };
+    publish(&report, args.json.as_deref())?;
+    Ok(result.exit())
+}
+
+/// Runs a workload, audits it and asks whether it proves anything.
+pub(super) async fn measure(
+    workload: &Workload,
+    ground: &Ground,
+    progress: &mut Progress,
+) -> anyhow::Result<(Measured, Latencies)> {
+    let mut memory = MemoryWatch::default();
+    memory.look(&ground.target.watched);
+    let outcome = run::run(workload, &ground.target, progress).await?;
+    memory.look(&ground.target.watched);
+    progress.step("auditing");
+    let audit = audit(&outcome.evidence);
+    let latencies = Latencies::of(&outcome);
+    let planned = u64::from(Plan::new(workload).messages());
+    let invalid = validity::reasons(Some(planned), &audit, &latencies, &outcome.flaws);
+    let measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
+    Ok((measured, latencies))
+}

@@ -1,0 +1,103 @@
+//! What the processes of a run cost: processor time and memory.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::Serialize;
+
+use crate::{lab::Lab, procfs};
+
+/// The processes that a run watches. Those on other machines, or of others, aren't.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
+    servers: Vec<(String, u32)>,
+    postgres: Option<u32>,
+    redis: Option<u32>,
+}
+
+/// Processor time used up to a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CpuTimes {
+    servers: Option<Duration>,
+    postgres: Option<Duration>,
+    redis: Option<Duration>,
+    generator: Duration,
+}
+
+/// Processor time, in seconds, used over the measured window. What isn't on the lab isn't known.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CpuUse {
+    /// The window's length.
+    pub(crate) window_s: f64,
+    /// All servers together.
+    pub(crate) servers_s: Option<f64>,
+    /// PostgreSQL with all its processes.
+    pub(crate) postgres_s: Option<f64>,
+    /// Redis.
+    pub(crate) redis_s: Option<f64>,
+    /// This process.
+    pub(crate) generator_s: f64,
+    /// Deliveries in the window.
+    pub(crate) deliveries: u64,
+    /// What a delivery cost the servers, in microseconds.
+    pub(crate) servers_us_per_delivery: Option<f64>,
+}
+
+impl Watched {
+    /// Everything that runs on a lab.
+    pub(crate) fn on(lab: &Lab) -> Self {
+        let pid = |server: &std::sync::Arc<crate::lab::Server>| {
+            Some((server.node().to_owned(), server.pid()?))
+        };
+        Self {
+            servers: lab.servers().iter().filter_map(pid).collect(),
+            postgres: lab.private_postgres().and_then(crate::lab::Postgres::pid),
+            redis: lab.private_redis().and_then(crate::lab::Redis::pid),
+        }
+    }
+
+    /// Processor time used up to now.
+    pub(crate) fn cpu(&self) -> CpuTimes {
+        let servers = self
+            .servers
+            .iter()
+            .map(|(_, pid)| procfs::cpu_of_process(*pid))
+            .sum();
+        CpuTimes {
+            servers: (!self.servers.is_empty()).then_some(servers),
+            postgres: self.postgres.map(procfs::cpu_of_family),
+            redis: self.redis.map(procfs::cpu_of_process),
+            generator: procfs::cpu_of_process(std::process::id()),
+        }
+    }
+
+    /// Resident memory of each server now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> BTreeMap<String, u64> {
+        let resident =
+            |(node, pid): &(String, u32)| Some((node.clone(), procfs::resident_bytes(*pid)?));
+        self.servers.iter().filter_map(resident).collect()
+    }
+}
+
+impl CpuTimes {
+    /// What was used since an earlier moment.
+    pub(crate) fn since(&self, earlier: &Self, window: Duration, deliveries: u64) -> CpuUse {
+        let used = |now: Option<Duration>, then: Option<Duration>| {
+            Some(now?.saturating_sub(then?).as_secs_f64())
+        };
+        let servers_s = used(self.servers, earlier.servers);
+        CpuUse {
+            window_s: window.as_secs_f64(),
+            servers_s,
+            postgres_s: used(self.postgres, earlier.postgres),
+            redis_s: used(self.redis, earlier.redis),
+            generator_s: self
+                .generator
+                .saturating_sub(earlier.generator)
+                .as_secs_f64(),
+            deliveries,
+            servers_us_per_delivery: servers_s
+                .filter(|_| deliveries > 0)
+                .map(|seconds| seconds * 1e6 / deliveries as f64),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Shows how far a command has come: a bar on a terminal, a plain line every five seconds otherwise.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Progress on standard error.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    step: &'static str,
+    length: u64,
+    last_line: Instant,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self {
+            bar,
+            step: "",
+            length: 0,
+            last_line: Instant::now(),
+        }
+    }
+
+    /// Begins a step of unknown length.
+    pub(crate) fn step(&mut self, step: &'static str) {
+        self.begin(step, 0, "{spinner} {msg} {elapsed}");
+    }
+
+    /// Begins a step of a known length.
+    pub(crate) fn step_of(&mut self, step: &'static str, length: u64) {
+        self.begin(step, length, "{msg} {wide_bar} {pos}/{len}");
+    }
+
+    /// Says how far the step has come.
+    pub(crate) fn at(&mut self, position: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(position);
+        } else if self.last_line.elapsed() >= LINE_EVERY {
+            eprintln!("{} {position}/{}", self.step, self.length);
+            self.last_line = Instant::now();
+        }
+    }
+
+    /// Writes a line that stays.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
+
+    fn begin(&mut self, step: &'static str, length: u64, template: &str) {
+        (self.step, self.length) = (step, length);
+        self.last_line = Instant::now();
+        match &self.bar {
+            Some(bar) => {
+                bar.reset();
+                bar.set_style(
+                    ProgressStyle::with_template(template)
+                        .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                );
+                bar.set_length(length);
+                bar.set_message(step);
+            }
+            None => eprintln!("{step} …"),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What commands report: one value, for machines as JSON and for people as text.
+
+mod terminal;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use anyhow::Context;
+use serde::Serialize;
+
+use crate::{
+    audit::Audit,
+    cpu::CpuUse,
+    exit::Exit,
+    latency::{Key, Latencies, Summary},
+    machine::Machine,
+    plan::{Layout, Workload},
+    verdict::{Judged, Verdict},
+};
+
+/// How a command ended, as reports say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Result {
+    /// Nothing was found wrong.
+    Pass,
+    /// A claim doesn't hold, a limit was exceeded, or the audit found something.
+    Fail,
+    /// The run proves nothing.
+    Invalid,
+}
+
+impl Result {
+    /// What the audit found stands even if the run is invalid otherwise.
+    pub(crate) fn of(invalid: &[String], audit: &Audit, claims: &[Judged]) -> Self {
+        let claim_fails = claims
+            .iter()
+            .any(|claim| claim.verdict == Verdict::DoesNotHold);
+        if !audit.is_clean() || claim_fails {
+            Self::Fail
+        } else if !invalid.is_empty() {
+            Self::Invalid
+        } else {
+            Self::Pass
+        }
+    }
+
+    /// The exit code that says so.
+    pub(crate) const fn exit(self) -> Exit {
+        match self {
+            Self::Pass => Exit::Pass,
+            Self::Fail => Exit::Fail,
+            Self::Invalid => Exit::Invalid,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pass => "PASS",
+            Self::Fail => "FAIL",
+            Self::Invalid => "INVALID",
+        }
+    }
+}
+
+/// One line of the latency table.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct LatencyRow {
+    /// What it is about.
+    #[serde(flatten)]
+    pub(crate) key: Key,
+    /// Its figures.
+    #[serde(flatten)]
+    pub(crate) summary: Summary,
+}
+
+/// How much went through.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Throughput {
+    /// Messages acknowledged in the measured window, a second.
+    pub(crate) acknowledged_per_s: f64,
+    /// Deliveries in the measured window, a second.
+    pub(crate) delivered_per_s: f64,
+}
+
+/// What every command that sends messages reports.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Measured {
+    /// Where the servers were: `lab`, or their addresses.
+    pub(crate) target: String,
+    /// What it ran on.
+    pub(crate) machine: Machine,
+    /// How much went through.
+    pub(crate) throughput: Throughput,
+    /// Latencies in milliseconds, hop by hop.
+    pub(crate) latencies: Vec<LatencyRow>,
+    /// Processor time.
+    pub(crate) cpu: CpuUse,
+    /// Resident memory of each server, in bytes.
+    pub(crate) memory_bytes: BTreeMap<String, Memory>,
+    /// What the audit found.
+    pub(crate) audit: Audit,
+    /// Why the run proves nothing; empty if it is valid.
+    pub(crate) invalid: Vec<String>,
+}
+
+/// Resident memory of a server, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Memory {
+    /// Before the first message.
+    pub(crate) start: u64,
+    /// The most that was seen.
+    pub(crate) max: u64,
+    /// After the last delivery.
+    pub(crate) end: u64,
+}
+
+/// The report of `run` and `adr`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RunReport {
+    /// How it ended.
+    pub(crate) result: Result,
+    /// What was done.
+    pub(crate) workload: Workload,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measured: Measured,
+    /// The decision that was judged; only for `adr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decision: Option<String>,
+    /// Its claims.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) claims: Vec<Judged>,
+}
+
+/// The report of `saturate`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SaturateReport {
+    /// How it ended.
+    pub(crate) result: Result,
+    /// Who talked to whom.
+    pub(crate) layout: Layout,
+    /// Messages that each publisher kept unanswered.
+    pub(crate) outstanding: usize,
+    /// For how long.
+    pub(crate) seconds: u64,
+    /// Messages acknowledged in each second.
+    pub(crate) per_second: Vec<u64>,
+    /// The least of these, without the first second.
+    pub(crate) per_second_min: u64,
+    /// Their median, without the first second.
+    pub(crate) per_second_median: u64,
+    /// The rate that was asked for; it fails below.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) at_least_per_s: Option<f64>,
+    /// What was measured.
+    #[serde(flatten)]
+    pub(crate) measured: Measured,
+}
+
+/// The report of `idle`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct IdleReport {
+    /// How it ended.
+    pub(crate) result: Result,
+    /// Connections that were asked for.
+    pub(crate) connections: usize,
+    /// Those that were still open at the end.
+    pub(crate) open: usize,
+    /// For how long they were held.
+    pub(crate) held_s: u64,
+    /// Pings that the server sent and the clients answered.
+    pub(crate) pings: u64,
+    /// The server's resident memory before, in bytes.
+    pub(crate) before_bytes: u64,
+    /// The same with all connections open, in bytes.
+    pub(crate) after_bytes: u64,
+    /// The difference for each connection, in bytes.
+    pub(crate) bytes_per_connection: u64,
+    /// What it may be.
+    pub(crate) bytes_per_connection_max: u64,
+    /// Why it proves nothing; empty if it is valid.
+    pub(crate) invalid: Vec<String>,
+}
+
+/// A report that people can read.
+pub(crate) trait Report: Serialize {
+    /// The report as text, with colours or without.
+    fn text(&self, style: Style) -> String;
+}
+
+/// How text looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    colours: bool,
+    width: Option<u16>,
+}
+
+/// Prints a report, and writes it as JSON where that is wanted.
+pub(crate) fn publish(report: &impl Report, json: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        write_json(report, path)?;
+    }
+    let mut text = report.text(Style::of_stdout());
+    if let Some(path) = json {
+        let _ = writeln!(text, "\nThe same as JSON: {}", path.display());
+    }
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("can't print the report")
+}
+
+fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    }
+    let mut json = serde_json::to_string_pretty(report)?;
+    json.push('\n');
+    fs::write(path, json).with_context(|| format!("can't write {}", path.display()))
+}
+
+/// The table of all latencies.
+pub(crate) fn rows(latencies: &Latencies) -> Vec<LatencyRow> {
+    latencies
+        .series()
+        .map(|series| LatencyRow {
+            key: series.key,
+            summary: series.summary(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn audit(lost: u64) -> Audit {
+        Audit {
+            findings: [("lost", lost)].into(),
+            ..Audit::default()
+        }
+    }
+
+    #[test]
+    fn what_the_audit_found_outweighs_an_invalid_run() {
+        let invalid = ["too late".to_owned()];
+        assert_eq!(Result::of(&invalid, &audit(1), &[]), Result::Fail);
+        assert_eq!(Result::of(&invalid, &audit(0), &[]), Result::Invalid);
+        assert_eq!(Result::of(&[], &audit(0), &[]), Result::Pass);
+    }
+}

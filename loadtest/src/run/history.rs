@@ -1,0 +1,71 @@
+//! Reads back what the servers have stored.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, bail};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use hopline::protocol::{ChannelName, messages_path};
+
+use super::{
+    Shared,
+    wire::{Page, PageMessage},
+};
+use crate::{audit::Stored, identity::id_tail};
+
+/// Channels that are read at the same time.
+const CONCURRENCY: usize = 4;
+/// Messages asked for at a time; a server may give fewer.
+const PAGE_MESSAGES: usize = 500;
+
+/// Every channel's history, each read from another server than the last one.
+pub(super) async fn read(
+    servers: &[SocketAddr],
+    shared: &Shared,
+) -> anyhow::Result<Vec<Vec<Stored>>> {
+    let http = reqwest::Client::new();
+    stream::iter(shared.channels.iter().zip(servers.iter().cycle()))
+        .map(|(channel, server)| read_channel(&http, *server, channel, shared))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+async fn read_channel(
+    http: &reqwest::Client,
+    server: SocketAddr,
+    channel: &str,
+    shared: &Shared,
+) -> anyhow::Result<Vec<Stored>> {
+    let name: ChannelName = channel.parse()?;
+    let url = format!("http://{server}{}", messages_path(&name));
+    let mut history = Vec::new();
+    let mut after_seq = 0;
+    loop {
+        let text = http
+            .get(&url)
+            .query(&[("after_seq", after_seq), ("limit", PAGE_MESSAGES as u64)])
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .context("can't read a channel's history back")?
+            .text()
+            .await?;
+        let page: Page<'_> = serde_json::from_str(&text)
+            .with_context(|| format!("{url} didn't answer with a page of history"))?;
+        history.extend(page.messages.iter().map(|message| stored(message, shared)));
+        match page.next_after_seq {
+            Some(next) if next > after_seq => after_seq = next,
+            Some(next) => bail!("{url}: the page after {after_seq} leads to {next}"),
+            None => return Ok(history),
+        }
+    }
+}
+
+fn stored(message: &PageMessage<'_>, shared: &Shared) -> Stored {
+    let index = shared.identity.index_of(message.client_message_id);
+    Stored {
+        seq: message.seq,
+        index: index.filter(|&index| shared.identity.is_body(index, &message.body)),
+        id_tail: id_tail(message.id),
+    }
+}

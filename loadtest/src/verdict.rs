@@ -1,0 +1,139 @@
+//! Which claims hold.
+
+use serde::Serialize;
+
+use crate::{
+    audit::Audit,
+    budget::{AuditLimit, Budget, Claim, LatencyLimit},
+    latency::{Latencies, Summary},
+};
+
+/// Whether a claim holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// What was measured is within the limit.
+    Holds,
+    /// It isn't.
+    DoesNotHold,
+    /// It wasn't measured, or too little, or the run is invalid.
+    NotMeasured,
+}
+
+impl Verdict {
+    /// How reports say it.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "doesn't hold",
+            Self::NotMeasured => "not measured",
+        }
+    }
+}
+
+/// A claim, and what the run says of it.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Judged {
+    /// The claim as the budget has it.
+    #[serde(flatten)]
+    pub(crate) claim: Claim,
+    /// Whether it holds.
+    pub(crate) verdict: Verdict,
+    /// Why it isn't measured, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) why: Option<String>,
+    /// The figure that was judged: milliseconds, or findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) measured: Option<f64>,
+    /// How much of the limit is left, in percent of it; negative if it is exceeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) headroom_percent: Option<f64>,
+    /// The whole distribution, for a latency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) distribution: Option<Summary>,
+}
+
+/// Judges every claim of the budget. An invalid run proves nothing, but an audit's findings stand.
+pub(crate) fn judge(
+    budget: &Budget,
+    latencies: &Latencies,
+    audit: &Audit,
+    is_valid: bool,
+) -> Vec<Judged> {
+    let judge = |claim: &Claim| {
+        let open = Judged {
+            claim: claim.clone(),
+            verdict: Verdict::NotMeasured,
+            why: claim.not_measured.clone(),
+            measured: None,
+            headroom_percent: None,
+            distribution: None,
+        };
+        match (&claim.not_measured, &claim.latency, &claim.audit) {
+            (None, Some(limit), _) => judge_latency(limit, latencies, is_valid, &open),
+            (None, None, Some(limit)) => judge_audit(limit, audit, is_valid, &open),
+            _ => open,
+        }
+    };
+    budget.claims.iter().map(judge).collect()
+}
+
+fn judge_latency(
+    limit: &LatencyLimit,
+    latencies: &Latencies,
+    is_valid: bool,
+    open: &Judged,
+) -> Judged {
+    let not_measured = |why: String| Judged {
+        why: Some(why),
+        ..open.clone()
+    };
+    let Some(series) = latencies.get(limit.key()) else {
+        return not_measured("this run measured no such thing".to_owned());
+    };
+    let measured = series.percentile_ms(limit.percentile);
+    let judged = Judged {
+        measured: Some(measured),
+        headroom_percent: Some((1.0 - measured / limit.limit_ms) * 100.0),
+        distribution: Some(series.summary()),
+        verdict: if measured < limit.limit_ms {
+            Verdict::Holds
+        } else {
+            Verdict::DoesNotHold
+        },
+        ..open.clone()
+    };
+    if !is_valid {
+        let why = Some("the run is invalid".to_owned());
+        return Judged {
+            verdict: Verdict::NotMeasured,
+            why,
+            headroom_percent: None,
+            ..judged
+        };
+    }
+    if series.count() < limit.samples_min() {
+        return not_measured(format!(
+            "{} samples don't tell p{}: it takes {}",
+            series.count(),
+            limit.percentile,
+            limit.samples_min()
+        ));
+    }
+    judged
+}
+
+fn judge_audit(limit: &AuditLimit, audit: &Audit, is_valid: bool, open: &Judged) -> Judged {
+    let found: u64 = limit.findings.iter().map(|&kind| audit.count(kind)).sum();
+    let verdict = match (found <= limit.max, is_valid) {
+        (true, true) => Verdict::Holds,
+        (true, false) => Verdict::NotMeasured,
+        (false, _) => Verdict::DoesNotHold,
+    };
+    Judged {
+        verdict,
+        why: (verdict == Verdict::NotMeasured).then(|| "the run is invalid".to_owned()),
+        measured: Some(found as f64),
+        ..open.clone()
+    }
+}

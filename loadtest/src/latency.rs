@@ -139,6 +139,14 @@ impl Latencies {
         Self(all)
     }
 
+    /// One series of equal durations.
+    #[cfg(test)]
+    pub(crate) fn constant(key: Key, ms: u32, count: usize) -> Self {
+        let mut series = Series::new(key.measure, key.origin, key.recipient);
+        (0..count).for_each(|_| series.record(ms * 1_000));
+        Self(vec![series])
+    }
+
     /// All series that hold anything, in the order of a message's path.
     pub(crate) fn series(&self) -> impl Iterator<Item = &Series> {
         self.0.iter().filter(|series| series.count() > 0)

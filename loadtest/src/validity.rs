@@ -71,3 +71,82 @@ pub(crate) fn reasons(
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reasons_of(change: impl FnOnce(&mut Audit), lag_ms: u32, flaws: &[String]) -> Vec<String> {
+        let mut audit = Audit {
+            sent: 10,
+            acknowledged: 10,
+            delivered: 10,
+            ..Audit::default()
+        };
+        change(&mut audit);
+        let lag = Key {
+            measure: Measure::SendLag,
+            origin: None,
+            recipient: None,
+        };
+        reasons(
+            Some(10),
+            &audit,
+            &Latencies::constant(lag, lag_ms, 10),
+            flaws,
+        )
+    }
+
+    #[test]
+    fn a_complete_and_punctual_run_is_valid() {
+        assert_eq!(reasons_of(|_| {}, 1, &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_run_that_exercised_nothing_is_invalid() {
+        let reasons = reasons_of(|audit| audit.delivered = 0, 1, &[]);
+        assert!(
+            reasons[0].starts_with("nothing was exercised"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn a_run_that_sent_less_than_planned_is_invalid() {
+        let short = |audit: &mut Audit| (audit.sent, audit.acknowledged) = (9, 9);
+        assert_eq!(
+            reasons_of(short, 1, &[]),
+            ["only 9 of 10 planned messages were sent"]
+        );
+    }
+
+    #[test]
+    fn unacknowledged_messages_make_a_run_invalid() {
+        let refused = |audit: &mut Audit| {
+            audit.acknowledged = 8;
+            audit.refused.insert("busy", 2);
+        };
+        let reasons = reasons_of(refused, 1, &[]);
+        assert!(
+            reasons[0].starts_with("2 messages were not acknowledged (busy: 2)"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn a_late_generator_makes_a_run_invalid() {
+        let reasons = reasons_of(|_| {}, 11, &[]);
+        assert!(
+            reasons[0].starts_with("the generator fell behind"),
+            "{reasons:?}"
+        );
+    }
+
+    #[test]
+    fn what_the_clients_complain_of_is_told_but_not_endlessly() {
+        let flaws: Vec<String> = (0..100).map(|number| format!("flaw {number}")).collect();
+        let reasons = reasons_of(|_| {}, 1, &flaws);
+        assert_eq!(reasons.len(), FLAWS_SHOWN_MAX + 1);
+        assert_eq!(reasons.last().unwrap(), "… and 90 more like these");
+    }
+}

@@ -137,3 +137,87 @@ fn judge_audit(limit: &AuditLimit, audit: &Audit, is_valid: bool, open: &Judged)
         ..open.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(claim: &str, ms: u32, samples: usize, is_valid: bool, lost: u64) -> Judged {
+        let text = format!(
+            "version = 1\ndecision = \"d\"\n[[claim]]\nid = \"x\"\nsentence = \"s\"\n{claim}"
+        );
+        let budget = Budget::parse(&text).unwrap();
+        let key = LatencyLimit {
+            hop: hopline::hop::Hop::Total,
+            origin: None,
+            recipient: None,
+            percentile: 99.0,
+            limit_ms: 1.0,
+        }
+        .key();
+        let audit = Audit {
+            findings: [("lost", lost)].into(),
+            ..Audit::default()
+        };
+        let latencies = Latencies::constant(key, ms, samples);
+        judge(&budget, &latencies, &audit, is_valid).remove(0)
+    }
+
+    const TOTAL: &str = "latency = { hop = \"total\", percentile = 99.0, limit_ms = 500.0 }";
+    const BROADCAST: &str = "latency = { hop = \"broadcast\", percentile = 99.0, limit_ms = 1.0 }";
+    const LOST: &str = "audit = { findings = [\"lost\"], max = 0 }";
+
+    #[test]
+    fn a_latency_holds_below_its_limit_only() {
+        let holds = judged(TOTAL, 100, 1_000, true, 0);
+        assert_eq!(holds.verdict, Verdict::Holds);
+        assert!((holds.headroom_percent.unwrap() - 80.0).abs() < 0.1);
+        let exceeded = judged(TOTAL, 750, 1_000, true, 0);
+        assert_eq!(exceeded.verdict, Verdict::DoesNotHold);
+        assert!((exceeded.headroom_percent.unwrap() + 50.0).abs() < 0.2);
+    }
+
+    #[test]
+    fn what_was_measured_too_little_or_not_at_all_has_no_verdict() {
+        let few = judged(TOTAL, 100, 999, true, 0);
+        assert_eq!(few.verdict, Verdict::NotMeasured);
+        assert_eq!(
+            few.why.unwrap(),
+            "999 samples don't tell p99: it takes 1000"
+        );
+        assert_eq!(
+            judged(BROADCAST, 100, 1_000, true, 0).verdict,
+            Verdict::NotMeasured
+        );
+    }
+
+    #[test]
+    fn an_invalid_run_proves_no_claim_but_what_was_lost_is_lost() {
+        assert_eq!(
+            judged(TOTAL, 100, 1_000, false, 0).verdict,
+            Verdict::NotMeasured
+        );
+        assert_eq!(
+            judged(TOTAL, 750, 1_000, false, 0).verdict,
+            Verdict::NotMeasured
+        );
+        assert_eq!(
+            judged(LOST, 100, 1_000, false, 0).verdict,
+            Verdict::NotMeasured
+        );
+        assert_eq!(
+            judged(LOST, 100, 1_000, false, 1).verdict,
+            Verdict::DoesNotHold
+        );
+        assert_eq!(judged(LOST, 100, 1_000, true, 0).verdict, Verdict::Holds);
+    }
+
+    #[test]
+    fn a_claim_that_cannot_be_measured_says_why() {
+        let judged = judged("not_measured = \"no Kafka\"", 100, 1_000, true, 0);
+        assert_eq!(
+            (judged.verdict, judged.why.as_deref()),
+            (Verdict::NotMeasured, Some("no Kafka"))
+        );
+    }
+}

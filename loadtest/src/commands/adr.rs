@@ -7,7 +7,7 @@ use crate::{
     exit::Exit,
     plan::Workload,
     progress::Progress,
-    report::{Result, RunReport, publish},
+    report::{Conclusion, RunReport, publish},
     verdict::judge,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
         &measured.audit,
         measured.invalid.is_empty(),
     );
-    let result = Result::of(&measured.invalid, &measured.audit, &claims);
+    let result = Conclusion::of(&measured.invalid, &measured.audit, &claims);
     let proven = measured.invalid.is_empty() && measured.audit.is_clean();
     let report = RunReport {
         result,

@@ -22,7 +22,7 @@ use crate::{
     lab::Server,
     procfs::resident_bytes,
     progress::Progress,
-    report::{IdleReport, Result, publish},
+    report::{Conclusion, IdleReport, publish},
 };
 
 const CONNECTING_MAX: usize = 64;
@@ -89,11 +89,11 @@ fn judge(
     let bytes_per_connection = after_bytes.saturating_sub(before_bytes) / connections as u64;
     let bytes_per_connection_max = args.at_most * 1024;
     let result = if !invalid.is_empty() {
-        Result::Invalid
+        Conclusion::Invalid
     } else if bytes_per_connection > bytes_per_connection_max {
-        Result::Fail
+        Conclusion::Fail
     } else {
-        Result::Pass
+        Conclusion::Pass
     };
     IdleReport {
         result,

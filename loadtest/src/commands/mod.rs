@@ -70,7 +70,7 @@ impl Ground {
 
     fn name(&self) -> String {
         if let Some(lab) = &self.lab {
-            return format!("lab of {} servers", lab.servers().len());
+            return format!("lab, servers: {}", lab.servers().len());
         }
         let addrs: Vec<String> = self
             .target

@@ -8,7 +8,7 @@ use crate::{
     latency::Latencies,
     plan::{Plan, Workload},
     progress::Progress,
-    report::{Measured, Result, RunReport, publish},
+    report::{Conclusion, Measured, RunReport, publish},
     run, validity,
 };
 
@@ -18,7 +18,7 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let workload = Workload::from(&args.workload);
     let (measured, _) = measure(&workload, &ground, &mut progress).await?;
     drop(progress);
-    let result = Result::of(&measured.invalid, &measured.audit, &[]);
+    let result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
     let report = RunReport {
         result,
         workload,

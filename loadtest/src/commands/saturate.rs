@@ -10,7 +10,7 @@ use crate::{
     latency::Latencies,
     plan::Layout,
     progress::Progress,
-    report::{Result, SaturateReport, publish},
+    report::{Conclusion, SaturateReport, publish},
     run::{self, Outcome},
     validity,
 };
@@ -39,12 +39,12 @@ pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     settled.sort_unstable();
     let measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
     drop(progress);
-    let mut result = Result::of(&measured.invalid, &measured.audit, &[]);
+    let mut result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
     if args
         .at_least
         .is_some_and(|rate| measured.throughput.acknowledged_per_s < rate)
     {
-        result = Result::Fail;
+        result = Conclusion::Fail;
     }
     let report = SaturateReport {
         result,

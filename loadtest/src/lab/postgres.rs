@@ -200,7 +200,7 @@ impl Drop for Postgres {
     }
 }
 
-/// What `postgres --version` says, of the PostgreSQL that a lab would use.
+/// The version of the PostgreSQL that a lab would use.
 pub(crate) fn version() -> Option<String> {
     super::version_of(&find_binaries().ok()?.join("postgres"))
 }

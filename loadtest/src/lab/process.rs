@@ -174,9 +174,14 @@ impl Process {
 
     /// An error that says what happened, shows the log's last lines and where the rest is.
     pub(super) fn complaint(&self, what: &str) -> anyhow::Error {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n    ");
+        let tail = if tail.is_empty() {
+            "(it has logged nothing)"
+        } else {
+            &tail
+        };
         anyhow!(
             "{} {what}. The end of its log:\n    {tail}\nThe whole log is {} \
              (`--keep` leaves it there after the lab has gone).",

@@ -114,7 +114,7 @@ impl Redis {
     }
 }
 
-/// What `redis-server --version` says, of the Redis that a lab would use.
+/// The version of the Redis that a lab would use.
 pub(crate) fn version() -> Option<String> {
     super::version_of(&find_program("redis-server", HOW_TO_INSTALL).ok()?)
 }

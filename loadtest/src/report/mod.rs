@@ -1,5 +1,6 @@
 //! What commands report: one value, for machines as JSON and for people as text.
 
+mod claims;
 mod terminal;
 
 use std::{
@@ -26,7 +27,7 @@ use crate::{
 /// How a command ended, as reports say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Result {
+pub(crate) enum Conclusion {
     /// Nothing was found wrong.
     Pass,
     /// A claim doesn't hold, a limit was exceeded, or the audit found something.
@@ -35,7 +36,7 @@ pub(crate) enum Result {
     Invalid,
 }
 
-impl Result {
+impl Conclusion {
     /// What the audit found stands even if the run is invalid otherwise.
     pub(crate) fn of(invalid: &[String], audit: &Audit, claims: &[Judged]) -> Self {
         let claim_fails = claims
@@ -124,7 +125,7 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct RunReport {
     /// How it ended.
-    pub(crate) result: Result,
+    pub(crate) result: Conclusion,
     /// What was done.
     pub(crate) workload: Workload,
     /// What was measured.
@@ -142,7 +143,7 @@ pub(crate) struct RunReport {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct SaturateReport {
     /// How it ended.
-    pub(crate) result: Result,
+    pub(crate) result: Conclusion,
     /// Who talked to whom.
     pub(crate) layout: Layout,
     /// Messages that each publisher kept unanswered.
@@ -167,7 +168,7 @@ pub(crate) struct SaturateReport {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct IdleReport {
     /// How it ended.
-    pub(crate) result: Result,
+    pub(crate) result: Conclusion,
     /// Connections that were asked for.
     pub(crate) connections: usize,
     /// Those that were still open at the end.
@@ -253,8 +254,11 @@ mod tests {
     #[test]
     fn what_the_audit_found_outweighs_an_invalid_run() {
         let invalid = ["too late".to_owned()];
-        assert_eq!(Result::of(&invalid, &audit(1), &[]), Result::Fail);
-        assert_eq!(Result::of(&invalid, &audit(0), &[]), Result::Invalid);
-        assert_eq!(Result::of(&[], &audit(0), &[]), Result::Pass);
+        assert_eq!(Conclusion::of(&invalid, &audit(1), &[]), Conclusion::Fail);
+        assert_eq!(
+            Conclusion::of(&invalid, &audit(0), &[]),
+            Conclusion::Invalid
+        );
+        assert_eq!(Conclusion::of(&[], &audit(0), &[]), Conclusion::Pass);
     }
 }

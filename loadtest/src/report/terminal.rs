@@ -6,16 +6,17 @@ use std::{
     io::{IsTerminal, stdout},
 };
 
-use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, presets};
+use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle, presets};
 
-use super::{IdleReport, Measured, Report, Result, RunReport, SaturateReport, Style};
+use super::{
+    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
+};
 use crate::{
-    audit::Audit,
+    audit::{Audit, Kind},
     cpu::CpuUse,
     latency::{Key, Summary},
     machine::Machine,
     plan::Layout,
-    verdict::{Judged, Verdict},
 };
 
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
@@ -32,10 +33,10 @@ impl Style {
         }
     }
 
-    fn table(self, header: &[&str]) -> Table {
+    pub(super) fn table(self, look: TableStyle, header: &[&str]) -> Table {
         let mut table = Table::new();
         table
-            .load_style(presets::UTF8_HORIZONTAL_ONLY)
+            .load_style(look)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(header);
         if let Some(width) = self.width {
@@ -49,7 +50,7 @@ impl Style {
         table
     }
 
-    fn coloured(self, text: &str, colour: Color) -> Cell {
+    pub(super) fn coloured(self, text: &str, colour: Color) -> Cell {
         let cell = Cell::new(text);
         if self.colours { cell.fg(colour) } else { cell }
     }
@@ -186,15 +187,18 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         line(text, "Memory", &memory.join(", "));
     }
     audit(text, &measured.audit);
-    let mut table = style.table(&[
-        "latency in ms",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "max",
-        "count",
-    ]);
+    let mut table = style.table(
+        presets::NOTHING,
+        &[
+            "latency in ms",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "count",
+        ],
+    );
     for row in &measured.latencies {
         let mut cells = vec![Cell::new(name(row.key))];
         cells.extend(figures(&row.summary));
@@ -205,22 +209,19 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
 }
 
 fn machine(machine: &Machine) -> String {
-    let services: Vec<&str> = [&machine.postgres, &machine.redis]
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
-    let services = if services.is_empty() {
-        String::new()
-    } else {
-        format!("; {}", services.join("; "))
+    let service = |name: &str, version: &Option<String>| {
+        version
+            .as_ref()
+            .map_or(String::new(), |version| format!("; {name} {version}"))
     };
     format!(
-        "{} × {}, {:.0} GiB, Linux {}{services}",
+        "{} × {}, {:.0} GiB, Linux {}{}{}",
         machine.cores,
         machine.cpu,
         machine.memory_bytes as f64 / MIB / 1024.0,
         machine.kernel,
+        service("PostgreSQL", &machine.postgres),
+        service("Redis", &machine.redis),
     )
 }
 
@@ -252,10 +253,9 @@ fn audit(text: &mut String, audit: &Audit) {
             audit.sent, audit.acknowledged, audit.stored, audit.delivered, audit.owed
         ),
     );
-    let mut findings: Vec<String> = audit
-        .findings
+    let mut findings: Vec<String> = Kind::ALL
         .iter()
-        .map(|(kind, count)| format!("{count} {kind}"))
+        .map(|&kind| format!("{} {}", audit.count(kind), kind.as_str()))
         .collect();
     findings.push(format!(
         "{} indeterminate ({} of them stored)",
@@ -273,7 +273,7 @@ fn audit(text: &mut String, audit: &Audit) {
     }
 }
 
-fn name(key: Key) -> String {
+pub(super) fn name(key: Key) -> String {
     let mut name = key.measure.as_str().to_owned();
     if let Some(origin) = key.origin {
         let _ = write!(name, ", origin {}", origin.as_str());
@@ -284,7 +284,7 @@ fn name(key: Key) -> String {
     name
 }
 
-fn figures(summary: &Summary) -> [Cell; 5] {
+pub(super) fn figures(summary: &Summary) -> [Cell; 5] {
     [
         summary.p50_ms,
         summary.p90_ms,
@@ -295,7 +295,7 @@ fn figures(summary: &Summary) -> [Cell; 5] {
     .map(|ms| right(&milliseconds(ms)))
 }
 
-fn milliseconds(ms: f64) -> String {
+pub(super) fn milliseconds(ms: f64) -> String {
     if ms < 10.0 {
         format!("{ms:.3}")
     } else {
@@ -303,110 +303,16 @@ fn milliseconds(ms: f64) -> String {
     }
 }
 
-fn right(text: &str) -> Cell {
+pub(super) fn right(text: &str) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn claims(claims: &[Judged], style: Style) -> Table {
-    let mut table = style.table(&[
-        "the decision says",
-        "judged by",
-        "p50",
-        "p90",
-        "p99",
-        "p99.9",
-        "max",
-        "limit",
-        "headroom",
-        "verdict",
-    ]);
-    for judged in claims {
-        let mut cells = vec![
-            Cell::new(plain(&judged.claim.sentence)),
-            Cell::new(judged_by(judged)),
-        ];
-        match &judged.distribution {
-            Some(distribution) => cells.extend(figures(distribution)),
-            None => cells.extend((0..5).map(|_| Cell::new(""))),
-        }
-        cells.push(right(&limit(judged)));
-        let headroom = judged
-            .headroom_percent
-            .map(|percent| format!("{percent:.0} %"));
-        cells.push(right(&headroom.unwrap_or_default()));
-        let colour = match judged.verdict {
-            Verdict::Holds => Color::Green,
-            Verdict::DoesNotHold => Color::Red,
-            Verdict::NotMeasured => Color::Yellow,
-        };
-        let verdict = match &judged.why {
-            Some(why) => format!("{}: {why}", judged.verdict.as_str()),
-            None => judged.verdict.as_str().to_owned(),
-        };
-        cells.push(style.coloured(&verdict, colour));
-        table.add_row(cells);
-    }
-    table
-}
-
-/// What the sentence is judged by, and the figure.
-fn judged_by(judged: &Judged) -> String {
-    match (&judged.claim.latency, &judged.claim.audit, judged.measured) {
-        (Some(limit), _, measured) => {
-            let judged = format!("{}, p{}", name(limit.key()), limit.percentile);
-            measured.map_or(judged.clone(), |ms| {
-                format!("{judged} = {} ms", milliseconds(ms))
-            })
-        }
-        (None, Some(limit), measured) => {
-            let kinds: Vec<&str> = limit.findings.iter().map(|kind| kind.as_str()).collect();
-            let kinds = kinds.join(" + ");
-            measured.map_or(kinds.clone(), |count| format!("{kinds} = {count}"))
-        }
-        (None, None, _) => String::new(),
-    }
-}
-
-fn limit(judged: &Judged) -> String {
-    match (&judged.claim.latency, &judged.claim.audit) {
-        (Some(limit), _) => format!("< {} ms", limit.limit_ms),
-        (None, Some(limit)) => format!("≤ {}", limit.max),
-        (None, None) => String::new(),
-    }
-}
-
-/// A sentence without Markdown's emphasis and without references.
-fn plain(sentence: &str) -> String {
-    let mut plain = sentence.replace("**", "");
-    while let Some(start) = plain.find("[[")
-        && let Some(length) = plain[start..].find("](#references)")
-    {
-        plain.replace_range(start..start + length + "](#references)".len(), "");
-    }
-    plain
-        .replace(" )", ")")
-        .replace("  ", " ")
-        .trim()
-        .to_owned()
-}
-
-fn ending(text: &mut String, result: Result, invalid: &[String]) {
+fn ending(text: &mut String, result: Conclusion, invalid: &[String]) {
     let _ = writeln!(text, "\n{}", result.as_str());
     if !invalid.is_empty() {
         let _ = writeln!(text, "The run is invalid, its figures prove nothing:");
         for reason in invalid {
             let _ = writeln!(text, "  - {reason}");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_is_shown_without_markup() {
-        let sentence = "**Speed**: Redis (sub-1ms [[2]](#references)) and [[3]](#references)[[4]](#references) more";
-        assert_eq!(plain(sentence), "Speed: Redis (sub-1ms) and more");
     }
 }

@@ -1,29 +1,24 @@
 //! A run: connects the clients, lets them talk, waits until everything has arrived, and brings home
 //! what each of them knows.
 
+mod crowd;
 mod history;
 mod publisher;
 mod subscriber;
 mod tally;
 mod wire;
 
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use futures_util::{
-    StreamExt, TryStreamExt,
-    future::join_all,
-    stream::{self, BoxStream},
-};
+use anyhow::Context;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
+    sync::mpsc,
     time::{Instant, interval, sleep},
 };
 
 use crate::{
-    audit::{Evidence, Ledger, Records},
+    audit::{Evidence, Ledger},
     clock::Clock,
     cpu::{CpuUse, Watched},
     identity::Identity,
@@ -31,17 +26,12 @@ use crate::{
     plan::{Layout, Plan, Workload},
     progress::Progress,
 };
-use publisher::{Published, Publisher};
+use crowd::Crowd;
 pub(crate) use subscriber::HopSample;
-use subscriber::{Delivered, Subscriber};
 pub(crate) use tally::Tally;
 
-/// Connections that are made at the same time.
-const CONNECTING_MAX: usize = 64;
 /// From the last connection to the first message.
 const HEAD_START: Duration = Duration::from_millis(200);
-/// The drain ends when nothing has arrived for so long.
-const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Messages in one channel that a closed loop may reach; limits what a nonsensical sequence number costs.
 const CLOSED_LOOP_LENGTH_MAX: usize = 50_000_000;
@@ -67,27 +57,10 @@ pub(crate) struct Outcome {
     pub(crate) evidence: Evidence,
     pub(crate) samples: Vec<HopSample>,
     /// The measured window, on the run's clock.
-    pub(crate) window_us: std::ops::Range<u32>,
+    pub(crate) window_us: Range<u32>,
     pub(crate) cpu: CpuUse,
     /// Why the run proves nothing, as far as the clients can tell; empty if all went well.
     pub(crate) flaws: Vec<String>,
-}
-
-/// Clients that are connected and don't talk yet.
-#[derive(Debug)]
-struct Crowd {
-    shared: Arc<Shared>,
-    subscribers: Vec<Subscriber>,
-    publishers: Vec<Publisher>,
-}
-
-/// Clients that talk.
-struct Talk {
-    shared: Arc<Shared>,
-    subscribers: Vec<JoinHandle<Delivered>>,
-    publishers: Vec<JoinHandle<Published>>,
-    /// Dropping these stops the tasks.
-    stops: Vec<oneshot::Sender<()>>,
 }
 
 /// Runs an open workload.
@@ -199,161 +172,6 @@ pub(crate) async fn hammer(
     })
 }
 
-impl Crowd {
-    async fn connect(
-        layout: &Layout,
-        target: &Target,
-        messages_of: impl Fn(usize) -> usize + Sync,
-        length_max: usize,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Self> {
-        let identity = Identity::new(layout.body_bytes);
-        let channels: Vec<String> = (0..layout.channels).map(|n| identity.channel(n)).collect();
-        let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
-        let tally = Tally::new(layout.channels, listens_to);
-        let shared = Arc::new(Shared {
-            identity,
-            channels,
-            tally,
-        });
-
-        progress.step_of("connecting subscribers", layout.subscribers as u64);
-        let mut noted = HashSet::new();
-        let subscribers = stream::iter(0..layout.subscribers).map(|number| {
-            let server = layout.subscribers_server(number, target.servers.len());
-            let channel = layout.subscribers_channel(number);
-            let notes_timing = noted.insert((server, channel));
-            let (addr, shared) = (target.servers[server], Arc::clone(&shared));
-            async move {
-                let name = &shared.channels[channel];
-                let ledger = |last| Ledger::new(number, channel, last, length_max);
-                Subscriber::connect(addr, name, notes_timing, ledger).await
-            }
-        });
-        let subscribers = in_step(subscribers.buffered(CONNECTING_MAX).boxed(), progress).await?;
-
-        progress.step_of("connecting publishers", layout.publishers as u64);
-        let publishers = stream::iter(0..layout.publishers).map(|number| {
-            let server = Layout::publishers_server(number, target.servers.len());
-            let messages = messages_of(number);
-            Publisher::connect(target.servers[server], number, layout.publishers, messages)
-        });
-        let publishers = in_step(publishers.buffered(CONNECTING_MAX).boxed(), progress).await?;
-        Ok(Self {
-            shared,
-            subscribers,
-            publishers,
-        })
-    }
-
-    /// Starts the subscribers; the publishers are still to be started.
-    fn listen(self, clock: Clock) -> (Talk, Vec<Publisher>) {
-        let mut talk = Talk {
-            shared: self.shared,
-            subscribers: Vec::new(),
-            publishers: Vec::new(),
-            stops: Vec::new(),
-        };
-        for subscriber in self.subscribers {
-            let shared = Arc::clone(&talk.shared);
-            let stop = talk.stop();
-            talk.subscribers.push(tokio::spawn(async move {
-                subscriber.listen(&shared, clock, stop).await
-            }));
-        }
-        (talk, self.publishers)
-    }
-}
-
-impl Talk {
-    fn stop(&mut self) -> oneshot::Receiver<()> {
-        let (stop, stopped) = oneshot::channel();
-        self.stops.push(stop);
-        stopped
-    }
-
-    /// Waits until every message has been answered and delivered, or nothing more comes.
-    async fn drain(&self, progress: &mut Progress) {
-        progress.step("waiting for the last deliveries");
-        let tally = &self.shared.tally;
-        let (mut reached, mut since) = (tally.progress(), Instant::now());
-        while !tally.is_drained() {
-            sleep(LOOK_EVERY).await;
-            let now = tally.progress();
-            if now != reached {
-                (reached, since) = (now, Instant::now());
-            } else if since.elapsed() > DRAIN_LIMIT {
-                progress.say("nothing has arrived for 10 s; some messages are still missing");
-                return;
-            }
-        }
-    }
-
-    /// Stops the clients and gathers what they know, and what the servers have stored.
-    async fn evidence(
-        self,
-        target: &Target,
-        progress: &mut Progress,
-        flaws: &mut Vec<String>,
-    ) -> anyhow::Result<(Evidence, Vec<HopSample>)> {
-        drop(self.stops);
-        let delivered = join_all(self.subscribers).await;
-        let published = join_all(self.publishers).await;
-        let (mut ledgers, mut samples) = (Vec::new(), Vec::new());
-        for delivered in delivered {
-            let delivered = delivered.context("a subscriber's task failed")?;
-            if let Some(closed) = &delivered.ledger.closed {
-                let number = delivered.ledger.subscriber;
-                flaws.push(format!(
-                    "subscriber {number}'s connection ended early: {closed}"
-                ));
-            }
-            ledgers.push(delivered.ledger);
-            samples.extend(delivered.samples);
-        }
-        let mut records = Vec::new();
-        for (number, published) in published.into_iter().enumerate() {
-            let published = published.context("a publisher's task failed")?;
-            if let Some(closed) = &published.closed {
-                flaws.push(format!(
-                    "publisher {number}'s connection ended early: {closed}"
-                ));
-            }
-            for complaint in &published.complaints {
-                flaws.push(format!(
-                    "publisher {number} was told something unexpected: {complaint}"
-                ));
-            }
-            records.push(published.records);
-        }
-        progress.step("reading the channels' history back");
-        let history = history::read(&target.servers, &self.shared).await?;
-        let channels = self.shared.channels.clone();
-        Ok((
-            Evidence {
-                channels,
-                records: Records(records),
-                ledgers,
-                history,
-            },
-            samples,
-        ))
-    }
-}
-
-/// Gathers a stream's results, showing how far it has come.
-async fn in_step<T>(
-    mut stream: BoxStream<'_, anyhow::Result<T>>,
-    progress: &mut Progress,
-) -> anyhow::Result<Vec<T>> {
-    let mut results = Vec::new();
-    while let Some(result) = stream.try_next().await? {
-        results.push(result);
-        progress.at(results.len() as u64);
-    }
-    Ok(results)
-}
-
 async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mut Progress) {
     let until = Instant::from_std(clock.moment(until));
     while Instant::now() < until {
@@ -363,7 +181,7 @@ async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mu
     }
 }
 
-fn deliveries_within(evidence: &Evidence, window_us: &std::ops::Range<u32>) -> u64 {
+fn deliveries_within(evidence: &Evidence, window_us: &Range<u32>) -> u64 {
     let within = |ledger: &Ledger| {
         ledger
             .iter()

@@ -31,6 +31,20 @@ pub(crate) struct Published {
     pub(crate) complaints: Vec<String>,
 }
 
+impl Published {
+    /// What went wrong with the connection.
+    pub(super) fn flaws(&self, number: usize) -> Vec<String> {
+        let complaints = self.complaints.iter().map(|complaint| {
+            format!("publisher {number} was told something unexpected: {complaint}")
+        });
+        let closed = self
+            .closed
+            .iter()
+            .map(|closed| format!("publisher {number}'s connection ended early: {closed}"));
+        closed.chain(complaints).collect()
+    }
+}
+
 /// A connected publisher.
 #[derive(Debug)]
 pub(crate) struct Publisher {

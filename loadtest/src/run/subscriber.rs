@@ -115,6 +115,15 @@ impl Subscriber {
 }
 
 impl Delivered {
+    /// What went wrong with the connection.
+    pub(super) fn flaw(&self) -> Option<String> {
+        let closed = self.ledger.closed.as_ref()?;
+        let number = self.ledger.subscriber;
+        Some(format!(
+            "subscriber {number}'s connection ended early: {closed}"
+        ))
+    }
+
     /// Enters a frame in the ledger; returns the message's timing.
     fn enter<'a, T: Deserialize<'a>>(
         &mut self,

@@ -1,5 +1,7 @@
 //! A WebSocket client of a server, for the load generator and for tests.
 
+mod error;
+
 use std::{net::SocketAddr, time::Duration};
 
 use futures_util::{
@@ -10,13 +12,12 @@ use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, WEBSOCKET_
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{
-        Error, Message,
-        protocol::{CloseFrame, WebSocketConfig},
-    },
+    tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 use uuid::Uuid;
 
+pub use error::{ClientError, Closed};
+use error::{broken, closed_by, refusal};
 pub use tokio_tungstenite::tungstenite::{Message as RawMessage, Utf8Bytes};
 
 /// How long connecting may take, up to and including the server's `hello`.
@@ -29,56 +30,6 @@ const WRITE_BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
 type Socket = WebSocketStream<TcpStream>;
-
-/// Why a client got no frame.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// No connection came about.
-    #[error("can't connect to {addr}: {reason}")]
-    Connect {
-        /// Where to.
-        addr: SocketAddr,
-        /// Why not.
-        reason: String,
-    },
-    /// The server answered the upgrade with an HTTP error.
-    #[error("the server refused the WebSocket with HTTP {status}: {body}")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// What it said.
-        body: String,
-    },
-    /// The connection has ended.
-    #[error("the connection was closed: {0}")]
-    Closed(Closed),
-    /// The server sent something that isn't a frame of the protocol.
-    #[error("not a frame of the protocol ({error}): {text}")]
-    Unreadable {
-        /// What it sent.
-        text: String,
-        /// What is wrong with it.
-        error: String,
-    },
-}
-
-/// How a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// The close code; none if the connection ended without one.
-    pub code: Option<u16>,
-    /// The reason beside the code, or what happened to the connection.
-    pub reason: String,
-}
-
-impl std::fmt::Display for Closed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.code {
-            Some(code) => write!(f, "{code} {}", self.reason),
-            None => f.write_str(&self.reason),
-        }
-    }
-}
 
 /// What a server says when a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -332,38 +283,4 @@ fn config() -> WebSocketConfig {
 
 fn text_of(frame: &ClientFrame) -> String {
     serde_json::to_string(frame).expect("frames have string keys only")
-}
-
-fn closed_by(frame: Option<CloseFrame>) -> Closed {
-    match frame {
-        Some(frame) => Closed {
-            code: Some(frame.code.into()),
-            reason: frame.reason.as_str().to_owned(),
-        },
-        None => Closed {
-            code: None,
-            reason: "a close frame without a code".to_owned(),
-        },
-    }
-}
-
-fn broken(error: &Error) -> ClientError {
-    ClientError::Closed(Closed {
-        code: None,
-        reason: error.to_string(),
-    })
-}
-
-fn refusal(addr: SocketAddr, error: Error) -> ClientError {
-    match error {
-        Error::Http(response) => ClientError::Refused {
-            status: response.status().as_u16(),
-            body: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default())
-                .into_owned(),
-        },
-        other => ClientError::Connect {
-            addr,
-            reason: other.to_string(),
-        },
-    }
 }

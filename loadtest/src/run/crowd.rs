@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     HopSample, LOOK_EVERY, Shared, Tally, Target, history,
     publisher::{Published, Publisher},
+    stage::Stage,
     subscriber::{Delivered, Subscriber},
 };
 use crate::{
@@ -38,13 +39,15 @@ pub(super) struct Crowd {
     shared: Arc<Shared>,
     subscribers: Vec<Subscriber>,
     publishers: Vec<Publisher>,
+    stage: Stage,
 }
 
 /// Clients that talk.
 pub(super) struct Talk {
     pub(super) shared: Arc<Shared>,
     subscribers: Vec<JoinHandle<Delivered>>,
-    pub(super) publishers: Vec<JoinHandle<Published>>,
+    publishers: Vec<JoinHandle<Published>>,
+    stage: Stage,
     /// Dropping these stops the tasks.
     stops: Vec<oneshot::Sender<()>>,
 }
@@ -84,16 +87,22 @@ impl Crowd {
         let subscribers = in_step(subscribers.buffered(CONNECTING_MAX).boxed(), progress).await?;
 
         progress.step_of("connecting publishers", layout.publishers as u64);
+        let stage = Stage::start()?;
         let publishers = stream::iter(0..layout.publishers).map(|number| {
             let server = Layout::publishers_server(number, target.servers.len());
             let messages = messages_of(number);
-            Publisher::connect(target.servers[server], number, layout.publishers, messages)
+            let (addr, publishers) = (target.servers[server], layout.publishers);
+            let connecting = stage
+                .handle()
+                .spawn(Publisher::connect(addr, number, publishers, messages));
+            async move { connecting.await.context("a publisher's task failed")? }
         });
         let publishers = in_step(publishers.buffered(CONNECTING_MAX).boxed(), progress).await?;
         Ok(Self {
             shared,
             subscribers,
             publishers,
+            stage,
         })
     }
 
@@ -103,6 +112,7 @@ impl Crowd {
             shared: self.shared,
             subscribers: Vec::new(),
             publishers: Vec::new(),
+            stage: self.stage,
             stops: Vec::new(),
         };
         for subscriber in self.subscribers {
@@ -117,6 +127,11 @@ impl Crowd {
 }
 
 impl Talk {
+    /// Starts a publisher's task.
+    pub(super) fn perform(&mut self, task: impl Future<Output = Published> + Send + 'static) {
+        self.publishers.push(self.stage.handle().spawn(task));
+    }
+
     /// What tells one more task to stop.
     pub(super) fn stop(&mut self) -> oneshot::Receiver<()> {
         let (stop, stopped) = oneshot::channel();

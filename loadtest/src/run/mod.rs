@@ -4,6 +4,7 @@
 mod crowd;
 mod history;
 mod publisher;
+mod stage;
 mod subscriber;
 mod tally;
 mod wire;
@@ -81,9 +82,7 @@ pub(crate) async fn run(
         jobs.push(sender);
         let shared = Arc::clone(&talk.shared);
         let stop = talk.stop();
-        talk.publishers.push(tokio::spawn(async move {
-            publisher.follow_plan(&shared, clock, receiver, stop).await
-        }));
+        talk.perform(async move { publisher.follow_plan(&shared, clock, receiver, stop).await });
     }
     let pacer = Pacer::start(Arc::clone(&plan), clock, jobs);
 
@@ -139,12 +138,12 @@ pub(crate) async fn hammer(
         let stop = talk.stop();
         let mut random = StdRng::seed_from_u64(layout.seed.wrapping_add(number as u64));
         let last = u16::try_from(layout.channels - 1).context("too many channels")?;
-        talk.publishers.push(tokio::spawn(async move {
+        talk.perform(async move {
             let channels = move || random.random_range(0..=last);
             publisher
                 .hammer(&shared, clock, outstanding, until_us, channels, stop)
                 .await
-        }));
+        });
     }
     progress.step_of(
         "publishing as fast as answers come (seconds)",

@@ -166,8 +166,9 @@ pub struct SaturateArgs {
     /// For how many seconds.
     #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(3..=600))]
     pub seconds: u64,
-    /// Messages that each publisher keeps unacknowledged; no more than the server allows.
-    #[arg(long, default_value_t = 64, value_parser = value_parser!(u16).range(1..))]
+    /// Messages that each publisher keeps unacknowledged; no more than the server allows. With many, a
+    /// commit brings more messages at once than a subscriber's queue holds, and the server cuts it off.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..))]
     pub outstanding: u16,
     /// Length of each message's text.
     #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]

@@ -43,14 +43,14 @@ pub(crate) fn reasons(
             .iter()
             .map(|(code, count)| format!("{code}: {count}"))
             .collect();
-        let refused = if refused.is_empty() {
-            "unanswered".to_owned()
+        let (how, advice) = if refused.is_empty() {
+            ("unanswered".to_owned(), "Look at the servers' logs")
         } else {
-            refused.join(", ")
+            (refused.join(", "), "Lower the rate")
         };
         reasons.push(format!(
-            "{unanswered} messages were not acknowledged ({refused}), so that their latencies are missing from \
-             the figures. Lower the rate"
+            "{unanswered} messages were not acknowledged ({how}), so that their latencies are missing from the \
+             figures. {advice}"
         ));
     }
     let send_lag = Key {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hopline::protocol::{ChannelName, messages_path};
 
@@ -17,14 +17,28 @@ const CONCURRENCY: usize = 4;
 /// Messages asked for at a time; a server may give fewer.
 const PAGE_MESSAGES: usize = 500;
 
-/// Every channel's history, each read from another server than the last one.
+/// Every channel's history, each read from another server than the last one's, or from the next server that
+/// answers.
 pub(super) async fn read(
     servers: &[SocketAddr],
     shared: &Shared,
 ) -> anyhow::Result<Vec<Vec<Stored>>> {
     let http = reqwest::Client::new();
-    stream::iter(shared.channels.iter().zip(servers.iter().cycle()))
-        .map(|(channel, server)| read_channel(&http, *server, channel, shared))
+    stream::iter(shared.channels.iter().enumerate())
+        .map(|(number, channel)| {
+            let http = &http;
+            async move {
+                let first = number % servers.len();
+                let mut result = Err(anyhow!("there is no server to read {channel} from"));
+                for server in servers[first..].iter().chain(&servers[..first]) {
+                    result = read_channel(http, *server, channel, shared).await;
+                    if result.is_ok() {
+                        break;
+                    }
+                }
+                result
+            }
+        })
         .buffered(CONCURRENCY)
         .try_collect()
         .await

@@ -98,12 +98,14 @@ impl Publisher {
                     self.send(&mut batch, shared, clock).await
                 }
                 text = self.receiver.next_text() => {
-                    text.map(|text| self.enter(&text, shared, clock))
+                    text.map(|text| {
+                        self.enter(&text, shared, clock);
+                    })
                 }
                 _ = &mut stop => return self.published,
             };
             if let Err(error) = result {
-                return self.ended_by(error);
+                return self.ended_by(error, shared);
             }
         }
     }
@@ -135,7 +137,7 @@ impl Publisher {
                 self.published.records.push(Record::UNSENT);
             }
             if let Err(error) = self.send(&mut batch, shared, clock).await {
-                return self.ended_by(error);
+                return self.ended_by(error, shared);
             }
             let mut text = tokio::select! {
                 biased;
@@ -146,7 +148,7 @@ impl Publisher {
             while let Some(arrived) = text {
                 match arrived {
                     Ok(text) => answered += usize::from(self.enter(&text, shared, clock)),
-                    Err(error) => return self.ended_by(error),
+                    Err(error) => return self.ended_by(error, shared),
                 }
                 text = self.receiver.next_text().now_or_never();
             }
@@ -158,7 +160,7 @@ impl Publisher {
         jobs: &mut Vec<Job>,
         shared: &Shared,
         clock: Clock,
-    ) -> Result<bool, ClientError> {
+    ) -> Result<(), ClientError> {
         for job in jobs.drain(..) {
             let frame = ClientFrame::Publish {
                 channel: shared.channels[job.channel as usize].clone(),
@@ -176,8 +178,7 @@ impl Publisher {
             shared.tally.sent();
             self.sender.feed(&frame).await?;
         }
-        self.sender.flush().await?;
-        Ok(false)
+        self.sender.flush().await
     }
 
     /// Enters an answer; returns whether it was one to a message of ours.
@@ -213,7 +214,10 @@ impl Publisher {
         }
     }
 
-    fn ended_by(mut self, error: ClientError) -> Published {
+    fn ended_by(mut self, error: ClientError, shared: &Shared) -> Published {
+        let is_missing = |record: &&Record| record.answer == Answer::Missing;
+        let missing = self.published.records.iter().filter(is_missing).count();
+        shared.tally.unanswerable(missing as u64);
         self.published.closed = Some(match error {
             ClientError::Closed(closed) => closed,
             other => Closed {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use hopline::{
     hop::Origin,
-    protocol::{ServerFrame, Timing},
+    protocol::{CloseCode, ServerFrame, Timing},
 };
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::sync::oneshot;
@@ -119,8 +119,13 @@ impl Delivered {
     pub(super) fn flaw(&self) -> Option<String> {
         let closed = self.ledger.closed.as_ref()?;
         let number = self.ledger.subscriber;
+        let advice = if closed.code == Some(CloseCode::SlowClient.number()) {
+            ". It didn't keep up: lower --rate or --outstanding, or have fewer subscribers"
+        } else {
+            ""
+        };
         Some(format!(
-            "subscriber {number}'s connection ended early: {closed}"
+            "subscriber {number}'s connection ended early: {closed}{advice}"
         ))
     }
 

@@ -10,7 +10,8 @@ const GONE: u64 = u64::MAX;
 pub(crate) struct Tally {
     sent: AtomicU64,
     acknowledged: AtomicU64,
-    refused: AtomicU64,
+    /// Refused, or never to be answered.
+    settled: AtomicU64,
     /// For each channel the highest acknowledged sequence number.
     acknowledged_seq: Vec<AtomicU64>,
     /// For each subscriber its channel, and the sequence number up to which it has everything.
@@ -23,7 +24,7 @@ impl Tally {
         Self {
             sent: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             acknowledged_seq: (0..channels).map(|_| AtomicU64::new(0)).collect(),
             positions: subscribers
                 .map(|channel| (channel, AtomicU64::new(0)))
@@ -41,7 +42,12 @@ impl Tally {
     }
 
     pub(super) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.unanswerable(1);
+    }
+
+    /// So many messages will never be answered, since their publisher's connection has ended.
+    pub(super) fn unanswerable(&self, messages: u64) {
+        self.settled.fetch_add(messages, Ordering::Relaxed);
     }
 
     pub(super) fn delivered(&self, subscriber: usize, position: u64) {
@@ -77,7 +83,7 @@ impl Tally {
     }
 
     fn answered(&self) -> u64 {
-        self.acknowledged_count() + self.refused.load(Ordering::Relaxed)
+        self.acknowledged_count() + self.settled.load(Ordering::Relaxed)
     }
 }
 

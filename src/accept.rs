@@ -54,20 +54,14 @@ impl Accept {
         async move {
             let answer = match queued {
                 // A writer drops a reply only when it is torn down with its runtime.
-                Ok(answer) => answer
-                    .await
-                    .unwrap_or(Err(PersistError::Unavailable))
-                    .map_err(refusal),
+                Ok(answer) => answer.await.unwrap_or(Err(PersistError::Unavailable)).map_err(refusal),
                 Err(error) => Err(error),
             };
             answer.map_err(|error| error.in_channel(channel).of_message(client_message_id))
         }
     }
 
-    fn queue(
-        &self,
-        request: Request,
-    ) -> Result<oneshot::Receiver<Result<Ack, PersistError>>, ProtocolError> {
+    fn queue(&self, request: Request) -> Result<oneshot::Receiver<Result<Ack, PersistError>>, ProtocolError> {
         let channel = channel_name(&request.channel)?;
         self.check_body(&request.body)?;
         let (reply, answer) = oneshot::channel();
@@ -92,21 +86,12 @@ impl Accept {
     fn check_body(&self, body: &str) -> Result<(), ProtocolError> {
         let max = self.limits.body_bytes_max;
         if body.is_empty() {
-            Err(ProtocolError::new(
-                ErrorCode::InvalidBody,
-                "the body is empty",
-            ))
+            Err(ProtocolError::new(ErrorCode::InvalidBody, "the body is empty"))
         } else if body.len() > max {
-            let message = format!(
-                "the body has {} bytes; at most {max} are accepted",
-                body.len()
-            );
+            let message = format!("the body has {} bytes; at most {max} are accepted", body.len());
             Err(ProtocolError::new(ErrorCode::BodyTooLarge, message))
         } else if body.contains('\0') {
-            Err(ProtocolError::new(
-                ErrorCode::InvalidBody,
-                "the body holds U+0000, which can't be stored",
-            ))
+            Err(ProtocolError::new(ErrorCode::InvalidBody, "the body holds U+0000, which can't be stored"))
         } else {
             Ok(())
         }
@@ -115,8 +100,7 @@ impl Accept {
 
 /// Checks the name of a channel.
 pub fn channel_name(name: &str) -> Result<ChannelName, ProtocolError> {
-    let refusal =
-        |error: InvalidName| ProtocolError::new(ErrorCode::InvalidName, error.to_string());
+    let refusal = |error: InvalidName| ProtocolError::new(ErrorCode::InvalidName, error.to_string());
     name.parse().map_err(refusal)
 }
 
@@ -132,19 +116,10 @@ fn refusal(error: PersistError) -> ProtocolError {
 
 /// Whether a text is a `traceparent` of version 00: <https://www.w3.org/TR/trace-context/#traceparent-header>.
 fn is_traceparent(text: &str) -> bool {
-    let lower_hex = |part: &str| {
-        part.bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
+    let lower_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let mut parts = text.split('-');
-    let mut part = |length: usize| {
-        parts
-            .next()
-            .filter(|part| part.len() == length && lower_hex(part))
-    };
-    let (Some("00"), Some(trace), Some(span), Some(_flags)) =
-        (part(2), part(32), part(16), part(2))
-    else {
+    let mut part = |length: usize| parts.next().filter(|part| part.len() == length && lower_hex(part));
+    let (Some("00"), Some(trace), Some(span), Some(_flags)) = (part(2), part(32), part(16), part(2)) else {
         return false;
     };
     let not_zero = |id: &str| id.bytes().any(|byte| byte != b'0');

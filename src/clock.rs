@@ -6,13 +6,8 @@ use std::{
 };
 
 static ANCHOR: LazyLock<(Instant, u64)> = LazyLock::new(|| {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    (
-        Instant::now(),
-        u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX),
-    )
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Instant::now(), u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX))
 });
 
 /// Unix time in microseconds, as it was when the process first asked plus the monotonic time since then.

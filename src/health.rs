@@ -45,10 +45,7 @@ struct Readiness {
 
 /// `/livez` and `/readyz`.
 pub fn routes(health: Health) -> Router {
-    Router::new()
-        .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .with_state(health)
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready)).with_state(health)
 }
 
 async fn ready(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
@@ -60,40 +57,15 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
         if ok { Check::Ok } else { otherwise }
     };
     let ping = health.history.ping().await;
-    let why = ping
-        .as_ref()
-        .err()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    let database = check(
-        ping.is_ok(),
-        Check::Failed,
-        format!("PostgreSQL does not answer: {why}"),
-    );
+    let why = ping.as_ref().err().map(ToString::to_string).unwrap_or_default();
+    let database = check(ping.is_ok(), Check::Failed, format!("PostgreSQL does not answer: {why}"));
     let broker = check(
         health.broker.is_connected(),
         Check::Degraded,
         "the broker is disconnected; messages are read from PostgreSQL instead".into(),
     );
-    let server = check(
-        !health.draining.is_cancelled(),
-        Check::Failed,
-        "the server is shutting down".into(),
-    );
+    let server = check(!health.draining.is_cancelled(), Check::Failed, "the server is shutting down".into());
     let ready = database == Check::Ok && server == Check::Ok;
-    let status = if ready {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        Json(Readiness {
-            ready,
-            database,
-            broker,
-            server,
-            problems,
-        }),
-    )
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, database, broker, server, problems }))
 }

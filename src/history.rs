@@ -103,24 +103,21 @@ impl History {
         let read = sqlx::query_scalar::<_, i64>("SELECT last_seq FROM channels WHERE name = $1")
             .bind(&**channel)
             .fetch_optional(&self.pool);
-        Ok(timeout(READ_TIMEOUT, read)
-            .await??
-            .unwrap_or(0)
-            .cast_unsigned())
+        Ok(timeout(READ_TIMEOUT, read).await??.unwrap_or(0).cast_unsigned())
     }
 
     /// The counters of those of the channels that have one.
     pub async fn positions(&self, channels: &[ChannelName]) -> Result<Vec<(ChannelName, u64)>> {
+        if channels.is_empty() {
+            return Ok(Vec::new());
+        }
         let names: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
-        let read = sqlx::query_as::<_, (String, i64)>(
-            "SELECT name, last_seq FROM channels WHERE name = ANY($1)",
-        )
-        .bind(names)
-        .fetch_all(&self.pool);
+        let read =
+            sqlx::query_as::<_, (String, i64)>("SELECT name, last_seq FROM channels WHERE name = ANY($1)")
+                .bind(names)
+                .fetch_all(&self.pool);
         let rows = timeout(READ_TIMEOUT, read).await??;
-        rows.into_iter()
-            .map(|(name, last_seq)| Ok((name.parse()?, last_seq.cast_unsigned())))
-            .collect()
+        rows.into_iter().map(|(name, last_seq)| Ok((name.parse()?, last_seq.cast_unsigned()))).collect()
     }
 
     /// The messages of a channel with `after < seq <= upto`, in order, at most `count_max`.

@@ -27,24 +27,12 @@ pub enum Hop {
 
 impl Hop {
     /// Every hop, in the order of the path.
-    pub const ALL: [Self; 7] = [
-        Self::Accept,
-        Self::Persist,
-        Self::Publish,
-        Self::Broadcast,
-        Self::Receive,
-        Self::Send,
-        Self::Total,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Accept, Self::Persist, Self::Publish, Self::Broadcast, Self::Receive, Self::Send, Self::Total];
 
     /// The hops whose durations add up to `total`, each starting where the last one ended.
-    pub const CRITICAL_PATH: [Self; 5] = [
-        Self::Accept,
-        Self::Persist,
-        Self::Broadcast,
-        Self::Receive,
-        Self::Send,
-    ];
+    pub const CRITICAL_PATH: [Self; 5] =
+        [Self::Accept, Self::Persist, Self::Broadcast, Self::Receive, Self::Send];
 
     /// The hop's name, as it is spelled everywhere.
     pub const fn as_str(self) -> &'static str {

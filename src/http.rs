@@ -54,11 +54,7 @@ pub fn routes(shared: Arc<Shared>, connections: TaskTracker) -> Router {
         .route(WEBSOCKET_PATH, get(open_websocket))
         .route("/v1/channels/{channel}/messages", get(page).post(publish))
         .layer(DefaultBodyLimit::max(frame_bytes_max))
-        .with_state(Public {
-            shared,
-            slots,
-            connections,
-        })
+        .with_state(Public { shared, slots, connections })
 }
 
 #[derive(Deserialize)]
@@ -75,23 +71,14 @@ async fn open_websocket(
     let upgrade = upgrade.map_err(|rejection| malformed(&rejection))?;
     let sender = match query.sender {
         Some(name) => sender_name(&name)?,
-        None => sender_name(&format!(
-            "guest-{}",
-            &Uuid::new_v4().simple().to_string()[..8]
-        ))?,
+        None => sender_name(&format!("guest-{}", &Uuid::new_v4().simple().to_string()[..8]))?,
     };
     if public.shared.draining.is_cancelled() {
-        return Err(
-            ProtocolError::new(ErrorCode::ShuttingDown, "connect to another server").into(),
-        );
+        return Err(ProtocolError::new(ErrorCode::ShuttingDown, "connect to another server").into());
     }
     let Ok(slot) = public.slots.clone().try_acquire_owned() else {
         metrics().connections_refused.increment(1);
-        return Err(ProtocolError::new(
-            ErrorCode::Busy,
-            "the server has no room for more connections",
-        )
-        .into());
+        return Err(ProtocolError::new(ErrorCode::Busy, "the server has no room for more connections").into());
     };
     let frame_bytes_max = public.shared.config.limits.frame_bytes_max;
     let upgrade = upgrade
@@ -101,10 +88,7 @@ async fn open_websocket(
         .max_message_size(frame_bytes_max)
         .max_frame_size(frame_bytes_max);
     Ok(upgrade.on_upgrade(move |socket| {
-        let connection =
-            public
-                .connections
-                .track_future(connection::serve(socket, public.shared, sender));
+        let connection = public.connections.track_future(connection::serve(socket, public.shared, sender));
         async move {
             connection.await;
             drop(slot);
@@ -126,34 +110,19 @@ async fn page(
 ) -> Result<Json<HistoryPage>, Refusal> {
     let channel = channel_name(&channel)?;
     let Query(query) = query.map_err(|rejection| malformed(&rejection))?;
-    let limit = query
-        .limit
-        .unwrap_or(PAGE_MESSAGES_MAX)
-        .clamp(1, PAGE_MESSAGES_MAX);
+    let limit = query.limit.unwrap_or(PAGE_MESSAGES_MAX).clamp(1, PAGE_MESSAGES_MAX);
     let history = &public.shared.history;
     let read = async {
         let last_seq = history.last_seq(&channel).await?;
-        let messages = history
-            .page(&channel, query.after_seq, last_seq, limit)
-            .await?;
+        let messages = history.page(&channel, query.after_seq, last_seq, limit).await?;
         Ok::<_, crate::history::HistoryError>((last_seq, messages))
     };
     let (last_seq, messages) = read.await.map_err(|error| {
         tracing::warn!(%error, "could not read history");
-        ProtocolError::new(
-            ErrorCode::Unavailable,
-            "the database can't be reached or is too slow; try again",
-        )
+        ProtocolError::new(ErrorCode::Unavailable, "the database can't be reached or is too slow; try again")
     })?;
-    let next_after_seq = messages
-        .last()
-        .map(|message| message.seq)
-        .filter(|seq| *seq < last_seq);
-    Ok(Json(HistoryPage {
-        messages,
-        last_seq,
-        next_after_seq,
-    }))
+    let next_after_seq = messages.last().map(|message| message.seq).filter(|seq| *seq < last_seq);
+    Ok(Json(HistoryPage { messages, last_seq, next_after_seq }))
 }
 
 async fn publish(
@@ -163,33 +132,16 @@ async fn publish(
 ) -> Result<Response, Refusal> {
     let accepted_us = clock::now_us();
     let body = body.map_err(|rejection| too_large_or_malformed(&rejection))?;
-    let PublishRequest {
-        client_message_id,
-        body,
-        sender,
-        traceparent,
-    } = serde_json::from_slice(&body)
+    let PublishRequest { client_message_id, body, sender, traceparent } = serde_json::from_slice(&body)
         .map_err(|error| ProtocolError::new(ErrorCode::Malformed, error.to_string()))?;
-    let request = accept::Request {
-        channel,
-        sender,
-        client_message_id,
-        body,
-        traceparent,
-        accepted_us,
-    };
+    let request = accept::Request { channel, sender, client_message_id, body, traceparent, accepted_us };
     let ack = public.shared.accept.publish(request).await?;
-    let status = if ack.repeated {
-        StatusCode::OK
-    } else {
-        StatusCode::CREATED
-    };
+    let status = if ack.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(ack)).into_response())
 }
 
 fn sender_name(name: &str) -> Result<SenderName, ProtocolError> {
-    name.parse()
-        .map_err(|error| ProtocolError::new(ErrorCode::InvalidName, format!("sender: {error}")))
+    name.parse().map_err(|error| ProtocolError::new(ErrorCode::InvalidName, format!("sender: {error}")))
 }
 
 fn malformed(rejection: &impl ToString) -> ProtocolError {
@@ -198,11 +150,7 @@ fn malformed(rejection: &impl ToString) -> ProtocolError {
 
 fn too_large_or_malformed(rejection: &BytesRejection) -> ProtocolError {
     let too_large = rejection.status() == StatusCode::PAYLOAD_TOO_LARGE;
-    let code = if too_large {
-        ErrorCode::BodyTooLarge
-    } else {
-        ErrorCode::Malformed
-    };
+    let code = if too_large { ErrorCode::BodyTooLarge } else { ErrorCode::Malformed };
     ProtocolError::new(code, rejection.to_string())
 }
 
@@ -221,12 +169,7 @@ impl IntoResponse for Refusal {
         metrics().errors.of(error.code).increment(1);
         let retry_after: Option<[(HeaderName, &str); 1]> =
             error.retryable.then_some([(header::RETRY_AFTER, "1")]);
-        (
-            status(error.code),
-            retry_after.map(axum::response::AppendHeaders),
-            Json(error),
-        )
-            .into_response()
+        (status(error.code), retry_after.map(axum::response::AppendHeaders), Json(error)).into_response()
     }
 }
 
@@ -240,11 +183,7 @@ fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::NotSubscribed => StatusCode::BAD_REQUEST,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Conflict => StatusCode::CONFLICT,
-        ErrorCode::TooManySubscriptions | ErrorCode::TooManyOutstanding => {
-            StatusCode::TOO_MANY_REQUESTS
-        }
-        ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::ShuttingDown => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ErrorCode::TooManySubscriptions | ErrorCode::TooManyOutstanding => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

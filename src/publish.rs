@@ -11,7 +11,7 @@ use crate::{
     hop::Hop,
     persist::Committed,
     protocol::SenderName,
-    telemetry::metrics::{DropReason, metrics},
+    telemetry::{labels::DropReason, metrics::metrics},
 };
 
 /// Batches that may wait. Beyond that they are dropped: commits must not wait for the broker, and every
@@ -30,10 +30,7 @@ pub struct Publish {
 
 impl Publish {
     /// A publisher for `node`, and the task that it needs.
-    pub fn new(
-        node: SenderName,
-        broker: Arc<dyn Broker>,
-    ) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn new(node: SenderName, broker: Arc<dyn Broker>) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, batches) = mpsc::channel(QUEUE_MAX);
         (Self { queue }, run(node, broker, batches))
     }
@@ -41,19 +38,12 @@ impl Publish {
     /// Queues a committed batch.
     pub fn hand_over(&self, batch: Vec<Committed>) {
         if let Err(mpsc::error::TrySendError::Full(batch)) = self.queue.try_send(batch) {
-            metrics()
-                .dropped
-                .of(DropReason::PublishQueueFull)
-                .increment(batch.len() as u64);
+            metrics().dropped.of(DropReason::PublishQueueFull).increment(batch.len() as u64);
         }
     }
 }
 
-async fn run(
-    node: SenderName,
-    broker: Arc<dyn Broker>,
-    mut batches: mpsc::Receiver<Vec<Committed>>,
-) {
+async fn run(node: SenderName, broker: Arc<dyn Broker>, mut batches: mpsc::Receiver<Vec<Committed>>) {
     let mut in_flight = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -76,10 +66,7 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
         Ok(()) => {
             let acknowledged_us = clock::now_us();
             for envelope in envelopes {
-                metrics().hop(
-                    Hop::Publish,
-                    acknowledged_us.saturating_sub(envelope.stamps.committed_us),
-                );
+                metrics().hop(Hop::Publish, acknowledged_us.saturating_sub(envelope.stamps.committed_us));
             }
         }
         Err(error) => {
@@ -87,10 +74,7 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
                 PublishError::Down => DropReason::BrokerDown,
                 PublishError::Failed => DropReason::PublishFailed,
             };
-            metrics()
-                .dropped
-                .of(reason)
-                .increment(envelopes.len() as u64);
+            metrics().dropped.of(reason).increment(envelopes.len() as u64);
         }
     }
 }

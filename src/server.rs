@@ -86,32 +86,15 @@ pub async fn run(
     let mut stages = JoinSet::new();
     let (broker, events) = broker::start(&config.broker);
     let (registrar, registrations) = Registrar::new();
-    let receive = Receive::new(
-        config.node.clone(),
-        config.receive,
-        broker.clone(),
-        history.clone(),
-    );
-    let receiving = tokio::spawn(receive.run(receive::Inputs {
-        events,
-        registrations,
-    }));
+    let receive = Receive::new(config.node.clone(), config.receive, broker.clone(), history.clone());
+    let receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
     let committed = move |batch| publish.hand_over(batch);
-    let persist = Persist::start(
-        config.persist,
-        &config.database.options,
-        committed,
-        &mut stages,
-    );
+    let persist = Persist::start(config.persist, &config.database.options, committed, &mut stages);
 
     let connections = TaskTracker::new();
-    let health = Health {
-        history: history.clone(),
-        broker,
-        draining: shutdown.clone(),
-    };
+    let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
@@ -122,11 +105,7 @@ pub async fn run(
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
     let public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
-    let admin = tokio::spawn(serve(
-        admin_listener,
-        admin_routes(metrics),
-        CancellationToken::new(),
-    ));
+    let admin = tokio::spawn(serve(admin_listener, admin_routes(metrics), CancellationToken::new()));
 
     ready(&addresses);
     shutdown.cancelled().await;
@@ -144,9 +123,7 @@ pub async fn run(
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| ServerError::Listen { address, error })
+    TcpListener::bind(address).await.map_err(|error| ServerError::Listen { address, error })
 }
 
 fn address_of(listener: &TcpListener, asked_for: SocketAddr) -> SocketAddr {
@@ -158,9 +135,7 @@ async fn migrate(history: &History) -> Result<(), ServerError> {
     for attempt in 1.. {
         match history.migrate().await {
             Ok(()) => break,
-            Err(error @ sqlx::migrate::MigrateError::Execute(_))
-                if attempt < MIGRATION_ATTEMPTS =>
-            {
+            Err(error @ sqlx::migrate::MigrateError::Execute(_)) if attempt < MIGRATION_ATTEMPTS => {
                 tracing::warn!(%error, attempt, "PostgreSQL is not ready; trying again");
                 sleep(Duration::from_secs(1)).await;
             }
@@ -194,8 +169,5 @@ fn admin_routes(metrics: PrometheusHandle) -> Router {
             upkeep.run_upkeep();
         }
     });
-    Router::new().route(
-        "/metrics",
-        get(move || std::future::ready(metrics.render())),
-    )
+    Router::new().route("/metrics", get(move || std::future::ready(metrics.render())))
 }

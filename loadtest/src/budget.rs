@@ -74,11 +74,7 @@ pub(crate) struct AuditLimit {
 impl LatencyLimit {
     /// The series of figures that is judged.
     pub(crate) fn key(&self) -> Key {
-        Key {
-            measure: Measure::Hop(self.hop),
-            origin: self.origin,
-            recipient: self.recipient,
-        }
+        Key { measure: Measure::Hop(self.hop), origin: self.origin, recipient: self.recipient }
     }
 
     /// How many figures a judgement needs: ten beyond the percentile.
@@ -109,38 +105,19 @@ impl Budget {
     /// Parses a budget. An error names the claim that it is about.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let file: File = toml::from_str(text)?;
-        ensure!(
-            file.version == VERSION,
-            "version is {}, not {VERSION}",
-            file.version
-        );
+        ensure!(file.version == VERSION, "version is {}, not {VERSION}", file.version);
         let mut claims: Vec<Claim> = Vec::new();
         for (number, table) in (1..).zip(file.claim) {
-            let id = table
-                .get("id")
-                .and_then(toml::Value::as_str)
-                .unwrap_or_default()
-                .to_owned();
-            let name = if id.is_empty() {
-                format!("number {number}")
-            } else {
-                format!("`{id}`")
-            };
-            let claim: Claim = table
-                .try_into()
-                .map_err(|error| anyhow!("claim {name}: {}", error.message()))?;
+            let id = table.get("id").and_then(toml::Value::as_str).unwrap_or_default().to_owned();
+            let name = if id.is_empty() { format!("number {number}") } else { format!("`{id}`") };
+            let claim: Claim =
+                table.try_into().map_err(|error| anyhow!("claim {name}: {}", error.message()))?;
             check(&claim).with_context(|| format!("claim {name}"))?;
-            ensure!(
-                claims.iter().all(|other| other.id != id),
-                "claim {name} stands there twice"
-            );
+            ensure!(claims.iter().all(|other| other.id != id), "claim {name} stands there twice");
             claims.push(claim);
         }
         ensure!(!claims.is_empty(), "there is no [[claim]]");
-        Ok(Self {
-            decision: file.decision,
-            claims,
-        })
+        Ok(Self { decision: file.decision, claims })
     }
 }
 
@@ -163,15 +140,9 @@ fn check(claim: &Claim) -> anyhow::Result<()> {
     }
     if let Some(limit) = &claim.latency {
         let percentile = limit.percentile;
-        ensure!(
-            percentile > 0.0 && percentile < 100.0,
-            "its percentile is {percentile}"
-        );
+        ensure!(percentile > 0.0 && percentile < 100.0, "its percentile is {percentile}");
         ensure!(limit.limit_ms > 0.0, "its limit_ms is {}", limit.limit_ms);
-        ensure!(
-            limit.origin.is_none() || limit.hop == Hop::Broadcast,
-            "only `broadcast` has an origin"
-        );
+        ensure!(limit.origin.is_none() || limit.hop == Hop::Broadcast, "only `broadcast` has an origin");
         ensure!(
             limit.recipient.is_none() || matches!(limit.hop, Hop::Send | Hop::Total),
             "only `send` and `total` have a recipient"
@@ -188,9 +159,7 @@ mod tests {
     use super::*;
 
     fn budget(claim: &str) -> String {
-        let result = Budget::parse(&format!(
-            "version = 1\ndecision = \"d\"\n[[claim]]\n{claim}"
-        ));
+        let result = Budget::parse(&format!("version = 1\ndecision = \"d\"\n[[claim]]\n{claim}"));
         result.map_or_else(|error| format!("{error:#}"), |_| "accepted".to_owned())
     }
 
@@ -210,24 +179,16 @@ mod tests {
     fn mistakes_are_reported_with_the_claims_name() {
         let head = "id = \"x\"\nsentence = \"s\"\n";
         let latency = |rest: &str| {
-            budget(&format!(
-                "{head}latency = {{ hop = \"broadcast\", limit_ms = 1.0, {rest} }}"
-            ))
+            budget(&format!("{head}latency = {{ hop = \"broadcast\", limit_ms = 1.0, {rest} }}"))
         };
         assert_eq!(latency("percentile = 50.0"), "accepted");
-        assert_eq!(
-            latency("percentile = 100.0"),
-            "claim `x`: its percentile is 100"
-        );
+        assert_eq!(latency("percentile = 100.0"), "claim `x`: its percentile is 100");
         assert!(latency("percentile = 50.0, colour = 1").starts_with("claim `x`: unknown field"));
         assert_eq!(
             latency("percentile = 50.0, recipient = \"last\""),
             "claim `x`: only `send` and `total` have a recipient"
         );
-        assert_eq!(
-            budget(head),
-            "claim `x`: it has neither `latency` nor `audit` nor `not_measured`"
-        );
+        assert_eq!(budget(head), "claim `x`: it has neither `latency` nor `audit` nor `not_measured`");
         assert!(budget("sentence = \"s\"").starts_with("claim number 1: missing field `id`"));
     }
 

@@ -279,19 +279,13 @@ mod tests {
     #[test]
     fn the_defaults_of_the_flags_are_those_of_the_workload() {
         let cli = Cli::parse_from(["hopline-loadtest", "run"]);
-        let Command::Run(args) = cli.command else {
-            unreachable!()
-        };
+        let Command::Run(args) = cli.command else { unreachable!() };
         assert_eq!(Workload::from(&args.workload), Workload::default());
     }
 
     #[test]
     fn impossible_values_are_refused() {
-        for args in [
-            ["--rate", "0"],
-            ["--body-bytes", "3"],
-            ["--target", "nowhere"],
-        ] {
+        for args in [["--rate", "0"], ["--body-bytes", "3"], ["--target", "nowhere"]] {
             let args = ["hopline-loadtest", "run"].into_iter().chain(args);
             assert!(Cli::try_parse_from(args).is_err());
         }

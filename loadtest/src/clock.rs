@@ -12,9 +12,7 @@ pub(crate) struct Clock {
 impl Clock {
     /// A clock whose zero lies a little ahead.
     pub(crate) fn starting_in(delay: Duration) -> Self {
-        Self {
-            start: Instant::now() + delay,
-        }
+        Self { start: Instant::now() + delay }
     }
 
     /// Now. 32 bits last for 71 minutes; a run's length is limited to an hour.

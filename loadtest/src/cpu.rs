@@ -45,9 +45,8 @@ pub(crate) struct CpuUse {
 impl Watched {
     /// Everything that runs on a lab.
     pub(crate) fn on(lab: &Lab) -> Self {
-        let pid = |server: &std::sync::Arc<crate::lab::Server>| {
-            Some((server.node().to_owned(), server.pid()?))
-        };
+        let pid =
+            |server: &std::sync::Arc<crate::lab::Server>| Some((server.node().to_owned(), server.pid()?));
         Self {
             servers: lab.servers().iter().filter_map(pid).collect(),
             postgres: lab.private_postgres().and_then(crate::lab::Postgres::pid),
@@ -57,11 +56,7 @@ impl Watched {
 
     /// Processor time used up to now.
     pub(crate) fn cpu(&self) -> CpuTimes {
-        let servers = self
-            .servers
-            .iter()
-            .map(|(_, pid)| procfs::cpu_of_process(*pid))
-            .sum();
+        let servers = self.servers.iter().map(|(_, pid)| procfs::cpu_of_process(*pid)).sum();
         CpuTimes {
             servers: (!self.servers.is_empty()).then_some(servers),
             postgres: self.postgres.map(procfs::cpu_of_family),
@@ -72,8 +67,7 @@ impl Watched {
 
     /// Resident memory of each server now, in bytes.
     pub(crate) fn resident_bytes(&self) -> BTreeMap<String, u64> {
-        let resident =
-            |(node, pid): &(String, u32)| Some((node.clone(), procfs::resident_bytes(*pid)?));
+        let resident = |(node, pid): &(String, u32)| Some((node.clone(), procfs::resident_bytes(*pid)?));
         self.servers.iter().filter_map(resident).collect()
     }
 }
@@ -81,19 +75,15 @@ impl Watched {
 impl CpuTimes {
     /// What was used since an earlier moment.
     pub(crate) fn since(&self, earlier: &Self, window: Duration, deliveries: u64) -> CpuUse {
-        let used = |now: Option<Duration>, then: Option<Duration>| {
-            Some(now?.saturating_sub(then?).as_secs_f64())
-        };
+        let used =
+            |now: Option<Duration>, then: Option<Duration>| Some(now?.saturating_sub(then?).as_secs_f64());
         let servers_s = used(self.servers, earlier.servers);
         CpuUse {
             window_s: window.as_secs_f64(),
             servers_s,
             postgres_s: used(self.postgres, earlier.postgres),
             redis_s: used(self.redis, earlier.redis),
-            generator_s: self
-                .generator
-                .saturating_sub(earlier.generator)
-                .as_secs_f64(),
+            generator_s: self.generator.saturating_sub(earlier.generator).as_secs_f64(),
             deliveries,
             servers_us_per_delivery: servers_s
                 .filter(|_| deliveries > 0)

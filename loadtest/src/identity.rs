@@ -20,11 +20,7 @@ impl Identity {
         let run = rand::random::<u64>() >> 16;
         let filler = " every hop of a chat message, timed.".chars().cycle();
         let filler = filler.take(body_bytes.saturating_sub(8)).collect();
-        Self {
-            run,
-            filler,
-            body_bytes,
-        }
+        Self { run, filler, body_bytes }
     }
 
     /// The name of the run's n-th channel. No other run uses it.

@@ -86,16 +86,9 @@ pub(crate) struct Summary {
 
 impl Series {
     fn new(measure: Measure, origin: Option<Origin>, recipient: Option<Recipient>) -> Self {
-        let histogram = Histogram::new_with_bounds(1, LONGEST_US, DIGITS)
-            .expect("the bounds and the digits are legal");
-        Self {
-            key: Key {
-                measure,
-                origin,
-                recipient,
-            },
-            histogram,
-        }
+        let histogram =
+            Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal");
+        Self { key: Key { measure, origin, recipient }, histogram }
     }
 
     fn record(&mut self, us: u32) {
@@ -160,8 +153,8 @@ impl Latencies {
 
 /// What the publishers saw.
 fn publishers(evidence: &Evidence, is_measured: impl Fn(u32) -> bool) -> Vec<Series> {
-    let [mut lag, mut ack, mut service] = [Measure::SendLag, Measure::Ack, Measure::ServiceAck]
-        .map(|measure| Series::new(measure, None, None));
+    let [mut lag, mut ack, mut service] =
+        [Measure::SendLag, Measure::Ack, Measure::ServiceAck].map(|measure| Series::new(measure, None, None));
     for (_, record) in evidence.records.iter() {
         if !record.was_sent() || !is_measured(record.intended_us) {
             continue;
@@ -176,28 +169,18 @@ fn publishers(evidence: &Evidence, is_measured: impl Fn(u32) -> bool) -> Vec<Ser
 }
 
 /// What the servers told with the messages.
-fn hops(
-    evidence: &Evidence,
-    samples: &[HopSample],
-    is_measured: impl Fn(u32) -> bool,
-) -> Vec<Series> {
+fn hops(evidence: &Evidence, samples: &[HopSample], is_measured: impl Fn(u32) -> bool) -> Vec<Series> {
     let hop = |hop, origin| Series::new(Measure::Hop(hop), origin, None);
     let (mut accept, mut persist) = (hop(Hop::Accept, None), hop(Hop::Persist, None));
     let mut own = hop(Hop::Broadcast, Some(Origin::Own));
     let mut peer = hop(Hop::Broadcast, Some(Origin::Peer));
     let mut receive = hop(Hop::Receive, None);
     // Each server tells of accept and persist; they happened once.
-    let mut told: Vec<Vec<bool>> = evidence
-        .records
-        .0
-        .iter()
-        .map(|records| vec![false; records.len()])
-        .collect();
+    let mut told: Vec<Vec<bool>> =
+        evidence.records.0.iter().map(|records| vec![false; records.len()]).collect();
     for sample in samples {
-        let measured = evidence
-            .records
-            .get(sample.index)
-            .is_some_and(|record| is_measured(record.intended_us));
+        let measured =
+            evidence.records.get(sample.index).is_some_and(|record| is_measured(record.intended_us));
         if !measured {
             continue;
         }
@@ -226,16 +209,9 @@ fn recipients(evidence: &Evidence, is_measured: impl Fn(u32) -> bool) -> Vec<Ser
     let [mut first, mut median, mut last] = Recipient::ALL.map(|recipient| total(Some(recipient)));
     let mut of_message = Vec::new();
     for channel in 0..evidence.channels.len() {
-        let ledgers: Vec<&Ledger> = evidence
-            .ledgers
-            .iter()
-            .filter(|ledger| ledger.channel == channel)
-            .collect();
-        let length = ledgers
-            .iter()
-            .map(|ledger| ledger.last_seq())
-            .max()
-            .unwrap_or_default();
+        let ledgers: Vec<&Ledger> =
+            evidence.ledgers.iter().filter(|ledger| ledger.channel == channel).collect();
+        let length = ledgers.iter().map(|ledger| ledger.last_seq()).max().unwrap_or_default();
         for seq in 1..=length {
             of_message.clear();
             for received in ledgers.iter().filter_map(|ledger| ledger.get(seq)) {
@@ -278,29 +254,12 @@ mod tests {
             answered_us: intended_us + 1_000,
             answer: Answer::Acknowledged { seq, id_tail: 0 },
         };
-        let ledgers = [2_000, 3_000, 5_000]
-            .iter()
-            .enumerate()
-            .map(|(number, delay_us)| {
-                let mut ledger = Ledger::new(number, 0, 0, 10);
-                ledger.record(
-                    1,
-                    Received {
-                        index: 0,
-                        at_us: 9_000_000,
-                        id_tail: 0,
-                    },
-                );
-                ledger.record(
-                    2,
-                    Received {
-                        index: 1,
-                        at_us: 2_000_000 + delay_us,
-                        id_tail: 0,
-                    },
-                );
-                ledger
-            });
+        let ledgers = [2_000, 3_000, 5_000].iter().enumerate().map(|(number, delay_us)| {
+            let mut ledger = Ledger::new(number, 0, 0, 10);
+            ledger.record(1, Received { index: 0, at_us: 9_000_000, id_tail: 0 });
+            ledger.record(2, Received { index: 1, at_us: 2_000_000 + delay_us, id_tail: 0 });
+            ledger
+        });
         let sample = |origin, broadcast_us| HopSample {
             index: 1,
             origin,
@@ -326,28 +285,15 @@ mod tests {
     fn assert_one(latencies: &Latencies, key: Key, expected_ms: f64) {
         let series = latencies.get(key).unwrap_or_else(|| panic!("no {key:?}"));
         assert_eq!(series.count(), 1, "{key:?}");
-        assert!(
-            (series.percentile_ms(50.0) / expected_ms - 1.0).abs() < 0.002,
-            "{key:?}"
-        );
+        assert!((series.percentile_ms(50.0) / expected_ms - 1.0).abs() < 0.002, "{key:?}");
     }
 
     #[test]
     fn each_figure_counts_measured_messages_from_the_intended_time() {
         let latencies = Latencies::of(&outcome());
-        let key = |measure| Key {
-            measure,
-            origin: None,
-            recipient: None,
-        };
-        let total = |recipient| Key {
-            recipient: Some(recipient),
-            ..key(Measure::Hop(Hop::Total))
-        };
-        let broadcast = |origin| Key {
-            origin: Some(origin),
-            ..key(Measure::Hop(Hop::Broadcast))
-        };
+        let key = |measure| Key { measure, origin: None, recipient: None };
+        let total = |recipient| Key { recipient: Some(recipient), ..key(Measure::Hop(Hop::Total)) };
+        let broadcast = |origin| Key { origin: Some(origin), ..key(Measure::Hop(Hop::Broadcast)) };
         assert_one(&latencies, key(Measure::SendLag), 0.1);
         assert_one(&latencies, key(Measure::Ack), 1.0);
         assert_one(&latencies, key(Measure::ServiceAck), 0.9);
@@ -361,12 +307,6 @@ mod tests {
         let all = latencies.get(key(Measure::Hop(Hop::Total))).unwrap();
         assert_eq!(all.count(), 3);
         assert!((all.summary().max_ms - 5.0).abs() < 0.01);
-        assert_eq!(
-            latencies
-                .get(key(Measure::Hop(Hop::Receive)))
-                .unwrap()
-                .count(),
-            2
-        );
+        assert_eq!(latencies.get(key(Measure::Hop(Hop::Receive))).unwrap().count(), 2);
     }
 }

@@ -29,17 +29,11 @@ impl Machine {
         Self {
             cpu: value_in("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            kernel: fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(
-                |_| "unknown".to_owned(),
-                |release| release.trim().to_owned(),
-            ),
+            kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
+                .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned()),
             memory_bytes: memory_bytes().unwrap_or_default(),
-            postgres: lab
-                .and_then(Lab::private_postgres)
-                .and_then(|_| postgres::version()),
-            redis: lab
-                .and_then(Lab::private_redis)
-                .and_then(|_| redis::version()),
+            postgres: lab.and_then(Lab::private_postgres).and_then(|_| postgres::version()),
+            redis: lab.and_then(Lab::private_redis).and_then(|_| redis::version()),
         }
     }
 }
@@ -52,9 +46,6 @@ fn memory_bytes() -> Option<u64> {
 /// The value of the first `key : value` line.
 fn value_in(file: &str, key: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
-    let (_, value) = text
-        .lines()
-        .find(|line| line.starts_with(key))?
-        .split_once(':')?;
+    let (_, value) = text.lines().find(|line| line.starts_with(key))?.split_once(':')?;
     Some(value.trim().to_owned())
 }

@@ -41,11 +41,7 @@ impl Pacer {
             let (stop, overflowed) = (Arc::clone(&stop), Arc::clone(&overflowed));
             thread::spawn(move || pace(&plan, clock, &publishers, &stop, &overflowed))
         };
-        Self {
-            thread: Some(thread),
-            stop,
-            overflowed,
-        }
+        Self { thread: Some(thread), stop, overflowed }
     }
 
     /// Whether every message has been handed over.
@@ -77,10 +73,9 @@ fn pace(
 ) {
     for index in 0..plan.messages() {
         let intended = plan.intended(index);
-        let wait = clock
-            .moment(intended)
-            .saturating_duration_since(Instant::now());
+        let wait = clock.moment(intended).saturating_duration_since(Instant::now());
         if !wait.is_zero() {
+            #[expect(clippy::disallowed_methods, reason = "the thread is the pacer's own")]
             thread::sleep(wait);
         }
         if stop.load(Ordering::Relaxed) {
@@ -107,10 +102,7 @@ mod tests {
     fn plan(publishers: usize) -> Arc<Plan> {
         let default = Workload::default();
         Arc::new(Plan::new(&Workload {
-            layout: Layout {
-                publishers,
-                ..default.layout
-            },
+            layout: Layout { publishers, ..default.layout },
             rate_per_s: 10_000.0,
             warm_up: Duration::ZERO,
             duration: Duration::from_millis(20),
@@ -120,8 +112,7 @@ mod tests {
     #[tokio::test]
     async fn every_message_reaches_its_publisher_and_none_before_it_is_due() {
         let clock = Clock::starting_in(Duration::from_millis(5));
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..4).map(|_| mpsc::channel(JOBS_MAX)).unzip();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel(JOBS_MAX)).unzip();
         let pacer = Pacer::start(plan(4), clock, senders);
         let mut count = 0;
         for (publisher, mut receiver) in receivers.into_iter().enumerate() {

@@ -57,13 +57,7 @@ pub(crate) struct Workload {
 impl Default for Workload {
     fn default() -> Self {
         Self {
-            layout: Layout {
-                channels: 50,
-                publishers: 30,
-                subscribers: 300,
-                body_bytes: 200,
-                seed: 1,
-            },
+            layout: Layout { channels: 50, publishers: 30, subscribers: 300, body_bytes: 200, seed: 1 },
             rate_per_s: 500.0,
             warm_up: Duration::from_secs(5),
             duration: Duration::from_secs(30),
@@ -99,9 +93,7 @@ impl Plan {
         Self {
             interval: Duration::from_secs_f64(1.0 / workload.rate_per_s),
             publishers: layout.publishers,
-            channels: (0..messages)
-                .map(|_| random.random_range(0..channels))
-                .collect(),
+            channels: (0..messages).map(|_| random.random_range(0..channels)).collect(),
         }
     }
 
@@ -112,19 +104,14 @@ impl Plan {
 
     /// How many of them are this publisher's.
     pub(crate) fn messages_of(&self, publisher: usize) -> usize {
-        self.channels
-            .len()
-            .saturating_sub(publisher)
-            .div_ceil(self.publishers)
+        self.channels.len().saturating_sub(publisher).div_ceil(self.publishers)
     }
 
     /// When a message is due, from the start.
     pub(crate) fn intended(&self, index: u32) -> Duration {
         // Multiplied in nanoseconds, so that rounding doesn't add up.
         Duration::from_nanos(
-            u64::try_from(self.interval.as_nanos())
-                .unwrap_or(u64::MAX)
-                .saturating_mul(u64::from(index)),
+            u64::try_from(self.interval.as_nanos()).unwrap_or(u64::MAX).saturating_mul(u64::from(index)),
         )
     }
 
@@ -147,9 +134,7 @@ mod tests {
     fn the_default_plan_uses_every_pair_of_publisher_and_channel() {
         let plan = Plan::new(&Workload::default());
         assert_eq!(plan.messages(), 17_500);
-        let pairs: HashSet<_> = (0..plan.messages())
-            .map(|i| (plan.publisher(i), plan.channel(i)))
-            .collect();
+        let pairs: HashSet<_> = (0..plan.messages()).map(|i| (plan.publisher(i), plan.channel(i))).collect();
         assert_eq!(pairs.len(), 30 * 50);
         let of_all: usize = (0..30).map(|publisher| plan.messages_of(publisher)).sum();
         assert_eq!(of_all, 17_500);

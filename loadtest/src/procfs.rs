@@ -81,20 +81,13 @@ pub(crate) fn cpu_of_family(pid: u32) -> Duration {
 /// Resident memory of a process, in bytes; none if it doesn't exist.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?
-        .trim()
-        .strip_suffix(" kB")?;
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
     Some(kib.parse::<u64>().ok()? * 1024)
 }
 
 fn ticks(count: u64) -> Duration {
-    let per_second = sysconf(SysconfVar::CLK_TCK)
-        .ok()
-        .flatten()
-        .and_then(|rate| u64::try_from(rate).ok())
-        .unwrap_or(100);
+    let per_second =
+        sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|rate| u64::try_from(rate).ok()).unwrap_or(100);
     Duration::from_micros(count * 1_000_000 / per_second)
 }
 
@@ -108,13 +101,7 @@ mod tests {
         let stat = Stat::parse(line).unwrap();
         assert_eq!(
             stat,
-            Stat {
-                is_zombie: false,
-                parent: 7,
-                own_ticks: 23,
-                ended_children_ticks: 27,
-                start_ticks: 987
-            }
+            Stat { is_zombie: false, parent: 7, own_ticks: 23, ended_children_ticks: 27, start_ticks: 987 }
         );
     }
 

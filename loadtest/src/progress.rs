@@ -25,12 +25,7 @@ impl Progress {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        Self {
-            bar,
-            step: "",
-            length: 0,
-            last_line: Instant::now(),
-        }
+        Self { bar, step: "", length: 0, last_line: Instant::now() }
     }
 
     /// Begins a step of unknown length.
@@ -68,8 +63,7 @@ impl Progress {
             Some(bar) => {
                 bar.reset();
                 bar.set_style(
-                    ProgressStyle::with_template(template)
-                        .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
                 );
                 bar.set_length(length);
                 bar.set_message(step);

@@ -19,10 +19,7 @@ pub(crate) fn reasons(
 ) -> Vec<String> {
     let mut reasons: Vec<String> = flaws.iter().take(FLAWS_SHOWN_MAX).cloned().collect();
     if flaws.len() > FLAWS_SHOWN_MAX {
-        reasons.push(format!(
-            "… and {} more like these",
-            flaws.len() - FLAWS_SHOWN_MAX
-        ));
+        reasons.push(format!("… and {} more like these", flaws.len() - FLAWS_SHOWN_MAX));
     }
     if audit.acknowledged == 0 || audit.delivered == 0 {
         reasons.push(
@@ -31,18 +28,12 @@ pub(crate) fn reasons(
         );
     }
     if let Some(planned) = planned.filter(|&planned| audit.sent < planned) {
-        reasons.push(format!(
-            "only {} of {planned} planned messages were sent",
-            audit.sent
-        ));
+        reasons.push(format!("only {} of {planned} planned messages were sent", audit.sent));
     }
     let unanswered = audit.sent - audit.acknowledged;
     if unanswered > 0 {
-        let refused: Vec<String> = audit
-            .refused
-            .iter()
-            .map(|(code, count)| format!("{code}: {count}"))
-            .collect();
+        let refused: Vec<String> =
+            audit.refused.iter().map(|(code, count)| format!("{code}: {count}")).collect();
         let (how, advice) = if refused.is_empty() {
             ("unanswered".to_owned(), "Look at the servers' logs")
         } else {
@@ -53,14 +44,8 @@ pub(crate) fn reasons(
              figures. {advice}"
         ));
     }
-    let send_lag = Key {
-        measure: Measure::SendLag,
-        origin: None,
-        recipient: None,
-    };
-    if let Some(lag) = latencies
-        .get(send_lag)
-        .map(|series| series.percentile_ms(99.0))
+    let send_lag = Key { measure: Measure::SendLag, origin: None, recipient: None };
+    if let Some(lag) = latencies.get(send_lag).map(|series| series.percentile_ms(99.0))
         && planned.is_some()
         && lag > SEND_LAG_P99_MS_MAX
     {
@@ -77,24 +62,10 @@ mod tests {
     use super::*;
 
     fn reasons_of(change: impl FnOnce(&mut Audit), lag_ms: u32, flaws: &[String]) -> Vec<String> {
-        let mut audit = Audit {
-            sent: 10,
-            acknowledged: 10,
-            delivered: 10,
-            ..Audit::default()
-        };
+        let mut audit = Audit { sent: 10, acknowledged: 10, delivered: 10, ..Audit::default() };
         change(&mut audit);
-        let lag = Key {
-            measure: Measure::SendLag,
-            origin: None,
-            recipient: None,
-        };
-        reasons(
-            Some(10),
-            &audit,
-            &Latencies::constant(lag, lag_ms, 10),
-            flaws,
-        )
+        let lag = Key { measure: Measure::SendLag, origin: None, recipient: None };
+        reasons(Some(10), &audit, &Latencies::constant(lag, lag_ms, 10), flaws)
     }
 
     #[test]
@@ -105,19 +76,13 @@ mod tests {
     #[test]
     fn a_run_that_exercised_nothing_is_invalid() {
         let reasons = reasons_of(|audit| audit.delivered = 0, 1, &[]);
-        assert!(
-            reasons[0].starts_with("nothing was exercised"),
-            "{reasons:?}"
-        );
+        assert!(reasons[0].starts_with("nothing was exercised"), "{reasons:?}");
     }
 
     #[test]
     fn a_run_that_sent_less_than_planned_is_invalid() {
         let short = |audit: &mut Audit| (audit.sent, audit.acknowledged) = (9, 9);
-        assert_eq!(
-            reasons_of(short, 1, &[]),
-            ["only 9 of 10 planned messages were sent"]
-        );
+        assert_eq!(reasons_of(short, 1, &[]), ["only 9 of 10 planned messages were sent"]);
     }
 
     #[test]
@@ -127,19 +92,13 @@ mod tests {
             audit.refused.insert("busy", 2);
         };
         let reasons = reasons_of(refused, 1, &[]);
-        assert!(
-            reasons[0].starts_with("2 messages were not acknowledged (busy: 2)"),
-            "{reasons:?}"
-        );
+        assert!(reasons[0].starts_with("2 messages were not acknowledged (busy: 2)"), "{reasons:?}");
     }
 
     #[test]
     fn a_late_generator_makes_a_run_invalid() {
         let reasons = reasons_of(|_| {}, 11, &[]);
-        assert!(
-            reasons[0].starts_with("the generator fell behind"),
-            "{reasons:?}"
-        );
+        assert!(reasons[0].starts_with("the generator fell behind"), "{reasons:?}");
     }
 
     #[test]

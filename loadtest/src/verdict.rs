@@ -54,12 +54,7 @@ pub(crate) struct Judged {
 }
 
 /// Judges every claim of the budget. An invalid run proves nothing, but an audit's findings stand.
-pub(crate) fn judge(
-    budget: &Budget,
-    latencies: &Latencies,
-    audit: &Audit,
-    is_valid: bool,
-) -> Vec<Judged> {
+pub(crate) fn judge(budget: &Budget, latencies: &Latencies, audit: &Audit, is_valid: bool) -> Vec<Judged> {
     let judge = |claim: &Claim| {
         let open = Judged {
             claim: claim.clone(),
@@ -78,16 +73,8 @@ pub(crate) fn judge(
     budget.claims.iter().map(judge).collect()
 }
 
-fn judge_latency(
-    limit: &LatencyLimit,
-    latencies: &Latencies,
-    is_valid: bool,
-    open: &Judged,
-) -> Judged {
-    let not_measured = |why: String| Judged {
-        why: Some(why),
-        ..open.clone()
-    };
+fn judge_latency(limit: &LatencyLimit, latencies: &Latencies, is_valid: bool, open: &Judged) -> Judged {
+    let not_measured = |why: String| Judged { why: Some(why), ..open.clone() };
     let Some(series) = latencies.get(limit.key()) else {
         return not_measured("this run measured no such thing".to_owned());
     };
@@ -96,21 +83,12 @@ fn judge_latency(
         measured: Some(measured),
         headroom_percent: Some((1.0 - measured / limit.limit_ms) * 100.0),
         distribution: Some(series.summary()),
-        verdict: if measured < limit.limit_ms {
-            Verdict::Holds
-        } else {
-            Verdict::DoesNotHold
-        },
+        verdict: if measured < limit.limit_ms { Verdict::Holds } else { Verdict::DoesNotHold },
         ..open.clone()
     };
     if !is_valid {
         let why = Some("the run is invalid".to_owned());
-        return Judged {
-            verdict: Verdict::NotMeasured,
-            why,
-            headroom_percent: None,
-            ..judged
-        };
+        return Judged { verdict: Verdict::NotMeasured, why, headroom_percent: None, ..judged };
     }
     if series.count() < limit.samples_min() {
         return not_measured(format!(
@@ -143,9 +121,7 @@ mod tests {
     use super::*;
 
     fn judged(claim: &str, ms: u32, samples: usize, is_valid: bool, lost: u64) -> Judged {
-        let text = format!(
-            "version = 1\ndecision = \"d\"\n[[claim]]\nid = \"x\"\nsentence = \"s\"\n{claim}"
-        );
+        let text = format!("version = 1\ndecision = \"d\"\n[[claim]]\nid = \"x\"\nsentence = \"s\"\n{claim}");
         let budget = Budget::parse(&text).unwrap();
         let key = LatencyLimit {
             hop: hopline::hop::Hop::Total,
@@ -155,10 +131,7 @@ mod tests {
             limit_ms: 1.0,
         }
         .key();
-        let audit = Audit {
-            findings: [("lost", lost)].into(),
-            ..Audit::default()
-        };
+        let audit = Audit { findings: [("lost", lost)].into(), ..Audit::default() };
         let latencies = Latencies::constant(key, ms, samples);
         judge(&budget, &latencies, &audit, is_valid).remove(0)
     }
@@ -181,43 +154,22 @@ mod tests {
     fn what_was_measured_too_little_or_not_at_all_has_no_verdict() {
         let few = judged(TOTAL, 100, 999, true, 0);
         assert_eq!(few.verdict, Verdict::NotMeasured);
-        assert_eq!(
-            few.why.unwrap(),
-            "999 samples don't tell p99: it takes 1000"
-        );
-        assert_eq!(
-            judged(BROADCAST, 100, 1_000, true, 0).verdict,
-            Verdict::NotMeasured
-        );
+        assert_eq!(few.why.unwrap(), "999 samples don't tell p99: it takes 1000");
+        assert_eq!(judged(BROADCAST, 100, 1_000, true, 0).verdict, Verdict::NotMeasured);
     }
 
     #[test]
     fn an_invalid_run_proves_no_claim_but_what_was_lost_is_lost() {
-        assert_eq!(
-            judged(TOTAL, 100, 1_000, false, 0).verdict,
-            Verdict::NotMeasured
-        );
-        assert_eq!(
-            judged(TOTAL, 750, 1_000, false, 0).verdict,
-            Verdict::NotMeasured
-        );
-        assert_eq!(
-            judged(LOST, 100, 1_000, false, 0).verdict,
-            Verdict::NotMeasured
-        );
-        assert_eq!(
-            judged(LOST, 100, 1_000, false, 1).verdict,
-            Verdict::DoesNotHold
-        );
+        assert_eq!(judged(TOTAL, 100, 1_000, false, 0).verdict, Verdict::NotMeasured);
+        assert_eq!(judged(TOTAL, 750, 1_000, false, 0).verdict, Verdict::NotMeasured);
+        assert_eq!(judged(LOST, 100, 1_000, false, 0).verdict, Verdict::NotMeasured);
+        assert_eq!(judged(LOST, 100, 1_000, false, 1).verdict, Verdict::DoesNotHold);
         assert_eq!(judged(LOST, 100, 1_000, true, 0).verdict, Verdict::Holds);
     }
 
     #[test]
     fn a_claim_that_cannot_be_measured_says_why() {
         let judged = judged("not_measured = \"no Kafka\"", 100, 1_000, true, 0);
-        assert_eq!(
-            (judged.verdict, judged.why.as_deref()),
-            (Verdict::NotMeasured, Some("no Kafka"))
-        );
+        assert_eq!((judged.verdict, judged.why.as_deref()), (Verdict::NotMeasured, Some("no Kafka")));
     }
 }

@@ -33,12 +33,7 @@ pub enum MalformedEnvelope {
 impl Envelope {
     /// An envelope of the current version.
     pub fn new(node: SenderName, stamps: OriginStamps, message: Message) -> Self {
-        Self {
-            version: VERSION,
-            node,
-            stamps,
-            message,
-        }
+        Self { version: VERSION, node, stamps, message }
     }
 
     /// The bytes for the broker.

@@ -68,8 +68,5 @@ pub trait Broker: Send + Sync {
 /// of its events is dropped.
 pub fn start(config: &config::Broker) -> (Arc<dyn Broker>, mpsc::Receiver<BrokerEvent>) {
     let (events, receiver) = mpsc::channel(EVENTS_MAX);
-    (
-        Arc::new(redis::RedisBroker::start(config.clone(), events)),
-        receiver,
-    )
+    (Arc::new(redis::RedisBroker::start(config.clone(), events)), receiver)
 }

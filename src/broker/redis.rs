@@ -14,9 +14,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use redis::{
-    AsyncConnectionConfig, PushInfo, PushKind, RedisResult, Value, aio::MultiplexedConnection,
-};
+use redis::{AsyncConnectionConfig, PushInfo, PushKind, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
@@ -25,7 +23,10 @@ use tokio::{
 use super::{Broker, BrokerEvent, Envelope, Incoming, PublishError};
 use crate::{
     clock, config,
-    telemetry::metrics::{BrokerLoss, DropReason, metrics},
+    telemetry::{
+        labels::{BrokerLoss, DropReason},
+        metrics::metrics,
+    },
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,15 +52,7 @@ impl RedisBroker {
             publisher,
             deaf: deaf.clone(),
         };
-        tokio::spawn(
-            Supervisor {
-                config,
-                events,
-                publisher_slot,
-                deaf,
-            }
-            .run(),
-        );
+        tokio::spawn(Supervisor { config, events, publisher_slot, deaf }.run());
         broker
     }
 }
@@ -72,12 +65,7 @@ impl Broker for RedisBroker {
         for envelope in batch {
             pipeline.publish(&self.topic, envelope.encode()).ignore();
         }
-        match timeout(
-            self.publish_timeout,
-            pipeline.query_async::<()>(&mut connection),
-        )
-        .await
-        {
+        match timeout(self.publish_timeout, pipeline.query_async::<()>(&mut connection)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "publish failed");
@@ -109,10 +97,7 @@ impl Supervisor {
             match Session::open(&self.config, &self.events).await {
                 Ok(session) => self.keep(session).await,
                 Err(error) => {
-                    tracing::warn!(
-                        error = error.category(),
-                        "Redis can't be reached; trying again"
-                    );
+                    tracing::warn!(error = error.category(), "Redis can't be reached; trying again");
                     metrics().broker_losses.of(BrokerLoss::Closed).increment(1);
                 }
             }
@@ -126,8 +111,7 @@ impl Supervisor {
     /// Lets the server use a session for as long as it stands.
     async fn keep(&self, session: Session) {
         tracing::info!("subscribed to Redis");
-        self.publisher_slot
-            .send_replace(Some(session.publisher.clone()));
+        self.publisher_slot.send_replace(Some(session.publisher.clone()));
         metrics().broker_connected.set(1.0);
         let _ = self.events.send(BrokerEvent::Restored).await;
 
@@ -153,10 +137,7 @@ struct Session {
 
 impl Session {
     /// Connects and subscribes; returns when Redis has confirmed the subscription.
-    async fn open(
-        config: &config::Broker,
-        events: &mpsc::Sender<BrokerEvent>,
-    ) -> RedisResult<Self> {
+    async fn open(config: &config::Broker, events: &mpsc::Sender<BrokerEvent>) -> RedisResult<Self> {
         let settings = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(CONNECT_TIMEOUT));
@@ -170,20 +151,11 @@ impl Session {
             pushes.handle(push);
             Ok::<(), std::convert::Infallible>(())
         });
-        let publisher = config
-            .redis
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await?;
-        let mut subscriber = config
-            .redis
-            .get_multiplexed_async_connection_with_config(&subscriber_settings)
-            .await?;
+        let publisher = config.redis.get_multiplexed_async_connection_with_config(&settings).await?;
+        let mut subscriber =
+            config.redis.get_multiplexed_async_connection_with_config(&subscriber_settings).await?;
         subscriber.subscribe(&config.topic).await?;
-        Ok(Self {
-            publisher,
-            subscriber,
-            closed,
-        })
+        Ok(Self { publisher, subscriber, closed })
     }
 
     /// Returns once either connection is of no use any more.
@@ -231,20 +203,13 @@ impl PushHandler {
             return;
         };
         let after_overflow = self.overflowed.load(Ordering::Relaxed);
-        let incoming = Incoming {
-            payload,
-            received_us,
-            after_overflow,
-        };
+        let incoming = Incoming { payload, received_us, after_overflow };
         let handed = self.events.try_send(BrokerEvent::Message(incoming)).is_ok();
         if handed == after_overflow {
             self.overflowed.store(!handed, Ordering::Relaxed);
         }
         if !handed {
-            metrics()
-                .dropped
-                .of(DropReason::ReceiveQueueFull)
-                .increment(1);
+            metrics().dropped.of(DropReason::ReceiveQueueFull).increment(1);
         }
     }
 }

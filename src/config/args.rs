@@ -4,28 +4,18 @@ use clap::Args;
 
 /// Values are taken as text, so that everything wrong with them can be reported at once.
 #[derive(Debug, Clone, Args)]
-#[command(next_line_help = false)]
+#[command(args_override_self = true)]
 pub struct ServeArgs {
     /// This server's name; must differ from the other servers' [default: made up]
     #[arg(long, env = "HOPLINE_NODE", value_name = "NAME")]
     pub(super) node: Option<String>,
 
     /// Address for clients; port 0 takes a free one
-    #[arg(
-        long,
-        env = "HOPLINE_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, env = "HOPLINE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: String,
 
     /// Address for operators and Prometheus
-    #[arg(
-        long,
-        env = "HOPLINE_ADMIN_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "127.0.0.1:9090"
-    )]
+    #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub(super) admin_listen: String,
 
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE
@@ -33,12 +23,7 @@ pub struct ServeArgs {
     pub(super) database_url: Option<String>,
 
     /// Connections for reading from PostgreSQL
-    #[arg(
-        long,
-        env = "HOPLINE_DATABASE_CONNECTIONS",
-        value_name = "N",
-        default_value = "8"
-    )]
+    #[arg(long, env = "HOPLINE_DATABASE_CONNECTIONS", value_name = "N", default_value = "8")]
     pub(super) database_connections: String,
 
     /// Redis: redis://USER:PASSWORD@HOST:PORT/
@@ -46,173 +31,78 @@ pub struct ServeArgs {
     pub(super) redis_url: Option<String>,
 
     /// Redis Pub/Sub topic that all servers share
-    #[arg(
-        long,
-        env = "HOPLINE_REDIS_TOPIC",
-        value_name = "TOPIC",
-        default_value = "hopline"
-    )]
+    #[arg(long, env = "HOPLINE_REDIS_TOPIC", value_name = "TOPIC", default_value = "hopline")]
     pub(super) redis_topic: String,
 
     /// Interval of the heartbeat on the broker connection
-    #[arg(
-        long,
-        env = "HOPLINE_BROKER_HEARTBEAT_MS",
-        value_name = "MS",
-        default_value = "500"
-    )]
+    #[arg(long, env = "HOPLINE_BROKER_HEARTBEAT_MS", value_name = "MS", default_value = "500")]
     pub(super) broker_heartbeat_ms: String,
 
     /// Limit of a publish to the broker; what is late is healed by the receivers
-    #[arg(
-        long,
-        env = "HOPLINE_PUBLISH_TIMEOUT_MS",
-        value_name = "MS",
-        default_value = "250"
-    )]
+    #[arg(long, env = "HOPLINE_PUBLISH_TIMEOUT_MS", value_name = "MS", default_value = "250")]
     pub(super) publish_timeout_ms: String,
 
     /// Writers, each with its PostgreSQL connection; a channel is pinned to one
-    #[arg(
-        long,
-        env = "HOPLINE_PERSIST_WRITERS",
-        value_name = "N",
-        default_value = "1"
-    )]
+    #[arg(long, env = "HOPLINE_PERSIST_WRITERS", value_name = "N", default_value = "1")]
     pub(super) persist_writers: String,
 
     /// Messages in one commit, at most
-    #[arg(
-        long,
-        env = "HOPLINE_PERSIST_BATCH_MAX",
-        value_name = "N",
-        default_value = "256"
-    )]
+    #[arg(long, env = "HOPLINE_PERSIST_BATCH_MAX", value_name = "N", default_value = "256")]
     pub(super) persist_batch_max: String,
 
     /// Messages that may wait for a writer, at most
-    #[arg(
-        long,
-        env = "HOPLINE_PERSIST_QUEUE_MAX",
-        value_name = "N",
-        default_value = "4096"
-    )]
+    #[arg(long, env = "HOPLINE_PERSIST_QUEUE_MAX", value_name = "N", default_value = "4096")]
     pub(super) persist_queue_max: String,
 
     /// Limit of a commit, reconnections included
-    #[arg(
-        long,
-        env = "HOPLINE_PERSIST_TIMEOUT_MS",
-        value_name = "MS",
-        default_value = "2000"
-    )]
+    #[arg(long, env = "HOPLINE_PERSIST_TIMEOUT_MS", value_name = "MS", default_value = "2000")]
     pub(super) persist_timeout_ms: String,
 
     /// How long a gap waits for the broker before it is healed from PostgreSQL
-    #[arg(
-        long,
-        env = "HOPLINE_GAP_PATIENCE_MS",
-        value_name = "MS",
-        default_value = "20"
-    )]
+    #[arg(long, env = "HOPLINE_GAP_PATIENCE_MS", value_name = "MS", default_value = "20")]
     pub(super) gap_patience_ms: String,
 
     /// Interval of the comparison of positions with the counters
-    #[arg(
-        long,
-        env = "HOPLINE_CHECK_INTERVAL_MS",
-        value_name = "MS",
-        default_value = "2000"
-    )]
+    #[arg(long, env = "HOPLINE_CHECK_INTERVAL_MS", value_name = "MS", default_value = "2000")]
     pub(super) check_interval_ms: String,
 
     /// The same while the broker is down
-    #[arg(
-        long,
-        env = "HOPLINE_CHECK_INTERVAL_DOWN_MS",
-        value_name = "MS",
-        default_value = "250"
-    )]
+    #[arg(long, env = "HOPLINE_CHECK_INTERVAL_DOWN_MS", value_name = "MS", default_value = "250")]
     pub(super) check_interval_down_ms: String,
 
     /// Open WebSocket connections, at most
-    #[arg(
-        long,
-        env = "HOPLINE_CONNECTIONS_MAX",
-        value_name = "N",
-        default_value = "10000"
-    )]
+    #[arg(long, env = "HOPLINE_CONNECTIONS_MAX", value_name = "N", default_value = "10000")]
     pub(super) connections_max: String,
 
     /// Frames that may wait for a client's socket, at most
-    #[arg(
-        long,
-        env = "HOPLINE_CLIENT_QUEUE_MAX",
-        value_name = "N",
-        default_value = "1024"
-    )]
+    #[arg(long, env = "HOPLINE_CLIENT_QUEUE_MAX", value_name = "N", default_value = "4096")]
     pub(super) client_queue_max: String,
 
     /// Size of a client's frame, at most
-    #[arg(
-        long,
-        env = "HOPLINE_FRAME_BYTES_MAX",
-        value_name = "BYTES",
-        default_value = "32768"
-    )]
+    #[arg(long, env = "HOPLINE_FRAME_BYTES_MAX", value_name = "BYTES", default_value = "32768")]
     pub(super) frame_bytes_max: String,
 
     /// Size of a message's body, at most
-    #[arg(
-        long,
-        env = "HOPLINE_BODY_BYTES_MAX",
-        value_name = "BYTES",
-        default_value = "4096"
-    )]
+    #[arg(long, env = "HOPLINE_BODY_BYTES_MAX", value_name = "BYTES", default_value = "4096")]
     pub(super) body_bytes_max: String,
 
     /// Subscriptions of a client, at most
-    #[arg(
-        long,
-        env = "HOPLINE_SUBSCRIPTIONS_MAX",
-        value_name = "N",
-        default_value = "1000"
-    )]
+    #[arg(long, env = "HOPLINE_SUBSCRIPTIONS_MAX", value_name = "N", default_value = "1000")]
     pub(super) subscriptions_max: String,
 
     /// Unacknowledged publishes of a client, at most
-    #[arg(
-        long,
-        env = "HOPLINE_OUTSTANDING_MAX",
-        value_name = "N",
-        default_value = "256"
-    )]
+    #[arg(long, env = "HOPLINE_OUTSTANDING_MAX", value_name = "N", default_value = "256")]
     pub(super) outstanding_max: String,
 
     /// Missed messages that a subscription recovers, at most
-    #[arg(
-        long,
-        env = "HOPLINE_RECOVERED_MAX",
-        value_name = "N",
-        default_value = "500"
-    )]
+    #[arg(long, env = "HOPLINE_RECOVERED_MAX", value_name = "N", default_value = "500")]
     pub(super) recovered_max: String,
 
     /// A client without a sign of life for so long is closed
-    #[arg(
-        long,
-        env = "HOPLINE_IDLE_TIMEOUT_MS",
-        value_name = "MS",
-        default_value = "60000"
-    )]
+    #[arg(long, env = "HOPLINE_IDLE_TIMEOUT_MS", value_name = "MS", default_value = "60000")]
     pub(super) idle_timeout_ms: String,
 
     /// Limit of the shutdown; what has not drained by then is cut off
-    #[arg(
-        long,
-        env = "HOPLINE_SHUTDOWN_TIMEOUT_MS",
-        value_name = "MS",
-        default_value = "10000"
-    )]
+    #[arg(long, env = "HOPLINE_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) shutdown_timeout_ms: String,
 }

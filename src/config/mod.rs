@@ -47,9 +47,7 @@ pub struct Database {
 impl std::fmt::Debug for Database {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let address = format!("{}:{}", self.options.get_host(), self.options.get_port());
-        f.debug_struct("Database")
-            .field("address", &address)
-            .finish_non_exhaustive()
+        f.debug_struct("Database").field("address", &address).finish_non_exhaustive()
     }
 }
 

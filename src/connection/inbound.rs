@@ -26,9 +26,7 @@ pub(super) fn read(frame: Option<Result<Message, axum::Error>>) -> Option<Inboun
             Error::Capacity(_) => Some(Inbound::Violation(CloseCode::TooLarge)),
             Error::Utf8(_) => Some(Inbound::Violation(CloseCode::NotUtf8)),
             // The client left without a close frame, or answered ours: no frame of it is at fault.
-            Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => {
-                None
-            }
+            Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
             Error::Protocol(_) => Some(Inbound::Violation(CloseCode::ProtocolViolation)),
             _ => None,
         },

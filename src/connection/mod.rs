@@ -53,14 +53,9 @@ pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
     let (sink, mut stream) = socket.split();
     let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max);
     let mut writer = tokio::spawn(send::write(sink, queue));
-    Connection::new(shared, client, sender)
-        .run(&mut stream, &mut writer)
-        .await;
+    Connection::new(shared, client, sender).run(&mut stream, &mut writer).await;
     // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
-    let _ = timeout(CLOSE_TIMEOUT, async {
-        while let Some(Ok(_)) = stream.next().await {}
-    })
-    .await;
+    let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = stream.next().await {} }).await;
     metrics().connections.decrement(1.0);
 }
 
@@ -106,12 +101,16 @@ impl Connection {
         let draining = self.shared.draining.clone();
         loop {
             let life_check_at = self.life_check_at();
+            // A client that asks faster than it reads the answers has to wait; only messages may overflow.
+            let has_room = self.client.has_room();
+            let client = self.client.clone();
             tokio::select! {
-                frame = stream.next(), if self.change.is_none() => match inbound::read(frame) {
+                () = client.room(), if !has_room => {}
+                frame = stream.next(), if has_room && self.change.is_none() => match inbound::read(frame) {
                     Some(inbound) => self.on_inbound(inbound),
                     None => break,
                 },
-                Some(answer) = self.publishes.next() => self.answer(&answer),
+                Some(answer) = self.publishes.next(), if has_room => self.answer(&answer),
                 change = finished(&mut self.change) => self.on_change(change),
                 () = sleep_until(life_check_at) => self.check_life(),
                 _ = &mut *writer => return self.leave_all().await,
@@ -150,12 +149,7 @@ impl Connection {
     /// A silent client is pinged after a third of the time that it may be silent.
     fn life_check_at(&self) -> Instant {
         let idle_timeout = self.idle_timeout();
-        self.last_seen
-            + if self.pinged {
-                idle_timeout
-            } else {
-                idle_timeout / 3
-            }
+        self.last_seen + if self.pinged { idle_timeout } else { idle_timeout / 3 }
     }
 
     fn check_life(&mut self) {
@@ -186,11 +180,7 @@ impl Connection {
             self.subscriptions.insert(channel);
         }
         for channel in std::mem::take(&mut self.subscriptions) {
-            let leave = Registration::Leave {
-                channel,
-                session: self.client.session,
-                farewell: None,
-            };
+            let leave = Registration::Leave { channel, session: self.client.session, farewell: None };
             self.shared.registrar.register(leave).await;
         }
     }
@@ -228,7 +218,5 @@ async fn finished(
 }
 
 fn encode(frame: &ServerFrame) -> Utf8Bytes {
-    serde_json::to_string(frame)
-        .expect("a frame has string keys only and no value that fails")
-        .into()
+    serde_json::to_string(frame).expect("a frame has string keys only and no value that fails").into()
 }

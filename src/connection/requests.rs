@@ -20,32 +20,16 @@ impl Connection {
             }
         };
         let done = match frame {
-            ClientFrame::Publish {
-                channel,
-                client_message_id,
-                body,
-                traceparent,
-            } => {
+            ClientFrame::Publish { channel, client_message_id, body, traceparent } => {
                 let sender = self.sender.clone();
-                self.publish(Request {
-                    channel,
-                    sender,
-                    client_message_id,
-                    body,
-                    traceparent,
-                    accepted_us,
-                })
+                self.publish(Request { channel, sender, client_message_id, body, traceparent, accepted_us })
             }
-            ClientFrame::Subscribe {
-                channel,
-                after_seq,
-                timing,
-            } => self
-                .subscribe(&channel, after_seq, timing)
-                .map_err(|error| error.in_channel(channel)),
-            ClientFrame::Unsubscribe { channel } => self
-                .unsubscribe(&channel)
-                .map_err(|error| error.in_channel(channel)),
+            ClientFrame::Subscribe { channel, after_seq, timing } => {
+                self.subscribe(&channel, after_seq, timing).map_err(|error| error.in_channel(channel))
+            }
+            ClientFrame::Unsubscribe { channel } => {
+                self.unsubscribe(&channel).map_err(|error| error.in_channel(channel))
+            }
             ClientFrame::Ping => {
                 self.answer(&ServerFrame::Pong);
                 Ok(())
@@ -61,9 +45,7 @@ impl Connection {
         if self.publishes.len() >= max {
             let message = format!("{max} publishes are not acknowledged yet; wait for an answer");
             let error = ProtocolError::new(ErrorCode::TooManyOutstanding, message);
-            return Err(error
-                .in_channel(request.channel)
-                .of_message(request.client_message_id));
+            return Err(error.in_channel(request.channel).of_message(request.client_message_id));
         }
         let answer = self.shared.accept.publish(request);
         let frame = answer.map(|answer| match answer {
@@ -87,16 +69,10 @@ impl Connection {
             return Err(ProtocolError::new(ErrorCode::AlreadySubscribed, message));
         }
         if self.subscriptions.len() >= max {
-            let message =
-                format!("at most {max} subscriptions; unsubscribe from another channel first");
+            let message = format!("at most {max} subscriptions; unsubscribe from another channel first");
             return Err(ProtocolError::new(ErrorCode::TooManySubscriptions, message));
         }
-        let subscribe = Subscribe {
-            channel,
-            after_seq,
-            timing,
-            client: self.client.clone(),
-        };
+        let subscribe = Subscribe { channel, after_seq, timing, client: self.client.clone() };
         self.change = Some(subscribe.carry_out(self.shared.clone()).boxed());
         Ok(())
     }
@@ -104,19 +80,10 @@ impl Connection {
     fn unsubscribe(&mut self, channel: &str) -> Result<(), ProtocolError> {
         let channel = channel_name(channel)?;
         if !self.subscriptions.remove(&channel) {
-            return Err(ProtocolError::new(
-                ErrorCode::NotSubscribed,
-                "there is no such subscription",
-            ));
+            return Err(ProtocolError::new(ErrorCode::NotSubscribed, "there is no such subscription"));
         }
-        let farewell = Some(encode(&ServerFrame::Unsubscribed {
-            channel: channel.clone(),
-        }));
-        let leave = Registration::Leave {
-            channel,
-            session: self.client.session,
-            farewell,
-        };
+        let farewell = Some(encode(&ServerFrame::Unsubscribed { channel: channel.clone() }));
+        let leave = Registration::Leave { channel, session: self.client.session, farewell };
         let registrar = self.shared.registrar.clone();
         let change = async move {
             registrar.register(leave).await;

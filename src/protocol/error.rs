@@ -74,10 +74,7 @@ impl ErrorCode {
 
     /// Whether the same request, with the same `client_message_id`, can succeed later.
     pub const fn is_retryable(self) -> bool {
-        matches!(
-            self,
-            Self::TooManyOutstanding | Self::Busy | Self::Unavailable | Self::ShuttingDown
-        )
+        matches!(self, Self::TooManyOutstanding | Self::Busy | Self::Unavailable | Self::ShuttingDown)
     }
 }
 

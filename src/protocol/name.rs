@@ -16,10 +16,7 @@ pub struct InvalidName;
 
 fn check(name: &str) -> Result<(), InvalidName> {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
-    let starts_well = name
-        .as_bytes()
-        .first()
-        .is_some_and(u8::is_ascii_alphanumeric);
+    let starts_well = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
     if starts_well && name.len() <= NAME_MAX_BYTES && name.bytes().all(legal) {
         Ok(())
     } else {
@@ -89,13 +86,7 @@ mod tests {
 
     #[test]
     fn names_of_the_plain_alphabet_are_accepted() {
-        for name in [
-            "a",
-            "0",
-            "general",
-            "team.dev-2_x:y",
-            &"x".repeat(NAME_MAX_BYTES),
-        ] {
+        for name in ["a", "0", "general", "team.dev-2_x:y", &"x".repeat(NAME_MAX_BYTES)] {
             assert_eq!(&*name.parse::<ChannelName>().unwrap(), name);
         }
     }
@@ -103,9 +94,7 @@ mod tests {
     #[test]
     fn everything_else_is_refused() {
         let too_long = "x".repeat(NAME_MAX_BYTES + 1);
-        for name in [
-            "", " ", ".a", "-", "a b", "a/b", "ä", "a\0", "a\n", "а", "*", &too_long,
-        ] {
+        for name in ["", " ", ".a", "-", "a b", "a/b", "ä", "a\0", "a\n", "а", "*", &too_long] {
             assert_eq!(name.parse::<ChannelName>(), Err(InvalidName), "{name:?}");
         }
     }

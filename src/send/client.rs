@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::times::{self, Ticket};
 use crate::{
     protocol::CloseCode,
-    telemetry::metrics::{DropReason, metrics},
+    telemetry::{labels::DropReason, metrics::metrics},
 };
 
 /// Frames that are written together, with one flush.
@@ -64,14 +64,7 @@ impl Client {
     pub fn new(session: Uuid, queue_max: usize) -> (Self, ClientQueue) {
         let (sender, queue) = mpsc::channel(queue_max);
         let cut_off = Arc::new(CutOff::default());
-        (
-            Self {
-                session,
-                queue: sender,
-                cut_off: cut_off.clone(),
-            },
-            ClientQueue { queue, cut_off },
-        )
+        (Self { session, queue: sender, cut_off: cut_off.clone() }, ClientQueue { queue, cut_off })
     }
 
     /// Queues a frame. If there is no room the client is too slow, and its connection is closed.
@@ -80,6 +73,16 @@ impl Client {
             metrics().dropped.of(DropReason::SlowClient).increment(1);
             self.cut_off(CloseCode::SlowClient);
         }
+    }
+
+    /// Whether the queue takes another frame.
+    pub fn has_room(&self) -> bool {
+        self.queue.capacity() > 0
+    }
+
+    /// Returns when the queue takes another frame.
+    pub async fn room(&self) {
+        let _ = self.queue.reserve().await;
     }
 
     /// Closes the connection at once, without what is queued. The first reason stands.
@@ -102,10 +105,7 @@ where
     };
     if let Some(code) = code {
         metrics().connections_closed.of(code).increment(1);
-        let frame = CloseFrame {
-            code: code.number(),
-            reason: Utf8Bytes::from_static(code.as_str()),
-        };
+        let frame = CloseFrame { code: code.number(), reason: Utf8Bytes::from_static(code.as_str()) };
         // The client may have gone, or its socket may be full: the connection ends either way.
         let _ = timeout(CLOSE_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
     }

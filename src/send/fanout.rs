@@ -31,8 +31,8 @@ pub enum Registration {
         client: Client,
         /// Whether it wants [`Timing`].
         timing: bool,
-        /// Told when it is done.
-        joined: oneshot::Sender<()>,
+        /// Told when the channel has a position on this server, with its counter if that was read for it.
+        joined: oneshot::Sender<Option<u64>>,
     },
     /// Sends `frames`, then what was held back and is newer than `last_seq`, then all that follows.
     Begin {
@@ -72,19 +72,24 @@ impl Registrar {
         let _ = self.0.send(registration).await;
     }
 
-    /// Joins a channel; when this returns, no message of the channel passes the client by.
-    pub async fn join(&self, channel: ChannelName, client: Client, timing: bool) {
+    /// Joins a channel. From then on no message behind the channel's counter passes the client by; the
+    /// counter is returned if it was read anyway. Fails if it could not be read.
+    pub async fn join(
+        &self,
+        channel: ChannelName,
+        client: Client,
+        timing: bool,
+    ) -> Result<Option<u64>, NotJoined> {
         let (joined, confirmation) = oneshot::channel();
-        self.register(Registration::Join {
-            channel,
-            client,
-            timing,
-            joined,
-        })
-        .await;
-        let _ = confirmation.await;
+        self.register(Registration::Join { channel, client, timing, joined }).await;
+        confirmation.await.map_err(|_| NotJoined)
     }
 }
+
+/// The channel has no position on this server: its counter could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the channel's counter could not be read")]
+pub struct NotJoined;
 
 /// A message in its channel's order, as it goes to the recipients.
 #[derive(Debug)]
@@ -119,58 +124,35 @@ enum State {
 }
 
 impl Fanout {
-    /// Adds a subscription, and returns whether it is the channel's first.
-    pub fn join(&mut self, channel: &ChannelName, client: Client, timing: bool) -> bool {
+    /// Adds a subscription, whose messages are held back until it begins.
+    pub fn join(&mut self, channel: &ChannelName, client: Client, timing: bool) {
         let subscriptions = self.channels.entry(channel.clone()).or_default();
-        subscriptions.push(Subscription {
-            client,
-            timing,
-            state: State::Joining(Vec::new()),
-        });
+        subscriptions.push(Subscription { client, timing, state: State::Joining(Vec::new()) });
         metrics().subscriptions.increment(1.0);
-        subscriptions.len() == 1
     }
 
     /// Lets a joining subscription begin. See [`Registration::Begin`].
-    pub fn begin(
-        &mut self,
-        channel: &ChannelName,
-        session: Uuid,
-        last_seq: u64,
-        frames: Vec<Utf8Bytes>,
-    ) {
+    pub fn begin(&mut self, channel: &ChannelName, session: Uuid, last_seq: u64, frames: Vec<Utf8Bytes>) {
         let mut subscriptions = self.channels.get_mut(channel).into_iter().flatten();
         let Some(subscription) = subscriptions.find(|each| each.client.session == session) else {
             return;
         };
         let next = last_seq + 1;
-        let State::Joining(held) = std::mem::replace(&mut subscription.state, State::Live(next))
-        else {
+        let State::Joining(held) = std::mem::replace(&mut subscription.state, State::Live(next)) else {
             return;
         };
-        let newer = held
-            .into_iter()
-            .filter(|(seq, _)| *seq >= next)
-            .map(|(_, frame)| frame);
+        let newer = held.into_iter().filter(|(seq, _)| *seq >= next).map(|(_, frame)| frame);
         for frame in frames.into_iter().chain(newer) {
             subscription.client.push(Outgoing::Frame(frame));
         }
     }
 
     /// Ends a subscription, and returns whether it was the channel's last.
-    pub fn leave(
-        &mut self,
-        channel: &ChannelName,
-        session: Uuid,
-        farewell: Option<Utf8Bytes>,
-    ) -> bool {
+    pub fn leave(&mut self, channel: &ChannelName, session: Uuid, farewell: Option<Utf8Bytes>) -> bool {
         let Some(subscriptions) = self.channels.get_mut(channel) else {
             return false;
         };
-        let Some(place) = subscriptions
-            .iter()
-            .position(|each| each.client.session == session)
-        else {
+        let Some(place) = subscriptions.iter().position(|each| each.client.session == session) else {
             return false;
         };
         let subscription = subscriptions.swap_remove(place);
@@ -196,12 +178,7 @@ impl Fanout {
         let recipients = subscriptions.iter().filter(|each| each.gets(seq)).count();
         let mut tickets = tickets(handed_us, recipients);
         let mut frames = Frames::new(delivery, handed_us);
-        for Subscription {
-            client,
-            timing,
-            state,
-        } in subscriptions
-        {
+        for Subscription { client, timing, state } in subscriptions {
             match state {
                 State::Live(next) if *next <= seq => {
                     let Some(ticket) = tickets.next() else {
@@ -210,9 +187,7 @@ impl Fanout {
                     client.push(Outgoing::Timed(frames.of(*timing), ticket));
                 }
                 State::Live(_) => {}
-                State::Joining(held) if held.len() < HELD_MAX => {
-                    held.push((seq, frames.of(*timing)))
-                }
+                State::Joining(held) if held.len() < HELD_MAX => held.push((seq, frames.of(*timing))),
                 State::Joining(_) => client.cut_off(CloseCode::SlowClient),
             }
         }
@@ -236,32 +211,13 @@ struct Frames {
 
 impl Frames {
     fn new(delivery: Delivery, handed_us: u64) -> Self {
-        let Delivery {
-            message,
-            origin,
-            stamps,
-            received_us,
-        } = delivery;
-        let timing = Timing {
-            origin,
-            stamps,
-            received_us,
-            handed_us,
-        };
-        Self {
-            message,
-            timing,
-            plain: None,
-            timed: None,
-        }
+        let Delivery { message, origin, stamps, received_us } = delivery;
+        let timing = Timing { origin, stamps, received_us, handed_us };
+        Self { message, timing, plain: None, timed: None }
     }
 
     fn of(&mut self, timing: bool) -> Utf8Bytes {
-        let frame = if timing {
-            &mut self.timed
-        } else {
-            &mut self.plain
-        };
+        let frame = if timing { &mut self.timed } else { &mut self.plain };
         let message = &mut self.message;
         message.timing = timing.then_some(self.timing);
         frame.get_or_insert_with(|| message_frame(message)).clone()
@@ -277,7 +233,5 @@ pub fn message_frame(message: &Message) -> Utf8Bytes {
         Message(&'a Message),
     }
     let frame = serde_json::to_string(&Frame::Message(message));
-    frame
-        .expect("a message has string keys only and no value that fails")
-        .into()
+    frame.expect("a message has string keys only and no value that fails").into()
 }

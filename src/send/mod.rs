@@ -5,4 +5,4 @@ mod fanout;
 mod times;
 
 pub use client::{Client, ClientQueue, Outgoing, write};
-pub use fanout::{Delivery, Fanout, Registrar, Registration, message_frame};
+pub use fanout::{Delivery, Fanout, NotJoined, Registrar, Registration, message_frame};

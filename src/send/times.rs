@@ -26,15 +26,8 @@ pub struct Ticket {
 /// A ticket for each of `count` recipients of a message that is handed over at `handed_us`.
 pub(super) fn tickets(handed_us: u64, count: usize) -> impl Iterator<Item = Ticket> {
     let slots = (0..count).map(|_| AtomicU32::new(NOT_WRITTEN)).collect();
-    let times = Arc::new(Times {
-        handed_us,
-        pending: AtomicUsize::new(count),
-        slots,
-    });
-    (0..count).map(move |slot| Ticket {
-        times: times.clone(),
-        slot,
-    })
+    let times = Arc::new(Times { handed_us, pending: AtomicUsize::new(count), slots });
+    (0..count).map(move |slot| Ticket { times: times.clone(), slot })
 }
 
 /// Marks frames that were flushed together as written now.
@@ -59,9 +52,7 @@ impl Drop for Ticket {
 impl Times {
     fn record(&self) {
         let slots = self.slots.iter().map(|slot| slot.load(Ordering::Relaxed));
-        let mut written: Vec<u32> = slots
-            .filter(|&duration_us| duration_us != NOT_WRITTEN)
-            .collect();
+        let mut written: Vec<u32> = slots.filter(|&duration_us| duration_us != NOT_WRITTEN).collect();
         written.sort_unstable();
         let (Some(&first), Some(&last)) = (written.first(), written.last()) else {
             return;

@@ -1,10 +1,13 @@
-//! Every metric of the server, declared once. Label values are enums, so that no client can invent a series.
+//! Every metric of the server, declared once.
 
 use std::sync::LazyLock;
 
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::labels::{
+    Arrival, BrokerLoss, CheckTrigger, DropReason, GapCause, Label, PersistRetry, PublishOutcome,
+};
 use crate::{
     hop::{Hop, Origin, Recipient},
     protocol::{CloseCode, ErrorCode},
@@ -16,11 +19,8 @@ fn duration_bounds_seconds() -> Vec<f64> {
     const E12: [f64; 12] = [1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 3.9, 4.7, 5.6, 6.8, 8.2];
     // Divided, not multiplied: 5.6 / 1e5 prints as 0.000056, 5.6 * 1e-5 does not.
     let decades = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0];
-    let mut bounds: Vec<f64> = decades
-        .iter()
-        .flat_map(|decade| E12.map(|number| number / decade))
-        .chain([0.5, 10.0])
-        .collect();
+    let mut bounds: Vec<f64> =
+        decades.iter().flat_map(|decade| E12.map(|number| number / decade)).chain([0.5, 10.0]).collect();
     bounds.sort_by(f64::total_cmp);
     bounds
 }
@@ -31,153 +31,6 @@ const HOP_DURATION: &str = "hopline_hop_duration_seconds";
 const COMMIT_DURATION: &str = "hopline_persist_commit_duration_seconds";
 const BATCH_MESSAGES: &str = "hopline_persist_batch_messages";
 
-/// An enum whose values label a metric.
-pub trait Label: Copy + 'static {
-    /// Every value.
-    const ALL: &'static [Self];
-    /// The label's value.
-    fn label(self) -> &'static str;
-    /// Its place in [`Label::ALL`].
-    fn index(self) -> usize;
-}
-
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $value:ident = $label:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $name { $($(#[$value_doc])* $value,)+ }
-
-        impl Label for $name {
-            const ALL: &'static [Self] = &[$(Self::$value,)+];
-            fn label(self) -> &'static str {
-                match self { $(Self::$value => $label,)+ }
-            }
-            fn index(self) -> usize {
-                self as usize
-            }
-        }
-    };
-}
-
-label! {
-    /// What became of a publish.
-    PublishOutcome {
-        /// Committed as a new message.
-        Stored = "stored",
-        /// Had been stored before; answered with the first one's number.
-        Repeated = "repeated",
-        /// Refused: the id was used for another body.
-        Conflict = "conflict",
-        /// Refused: PostgreSQL rejects the data.
-        Rejected = "rejected",
-        /// Refused: PostgreSQL is away or too slow.
-        Unavailable = "unavailable",
-        /// Refused: the queue is full.
-        Busy = "busy",
-    }
-}
-
-label! {
-    /// Why a batch was sent to PostgreSQL again.
-    PersistRetry {
-        /// The connection broke or the answer didn't come.
-        Connection = "connection",
-        /// PostgreSQL asked for it: a deadlock or a serialisation failure.
-        Contention = "contention",
-        /// A row was refused, so the batch was split to save the others.
-        Split = "split",
-    }
-}
-
-label! {
-    /// What became of a message that came from the broker.
-    Arrival {
-        /// It was the next one and was delivered.
-        InOrder = "in_order",
-        /// It came before its predecessor and waits for it.
-        Early = "early",
-        /// It had been delivered before.
-        Duplicate = "duplicate",
-        /// No local client is subscribed to its channel.
-        Unwatched = "unwatched",
-    }
-}
-
-label! {
-    /// What was dropped, and why. Clients still get every message: receivers heal from PostgreSQL,
-    /// closed clients recover by `seq`.
-    DropReason {
-        /// Not published: the broker is disconnected.
-        BrokerDown = "broker_down",
-        /// Not published, or not known to be: the broker failed or did not answer in time.
-        PublishFailed = "publish_failed",
-        /// Not published: the queue before `publish` was full.
-        PublishQueueFull = "publish_queue_full",
-        /// Received, but `receive` was too far behind.
-        ReceiveQueueFull = "receive_queue_full",
-        /// Received, but not an envelope of this version.
-        MalformedEnvelope = "malformed_envelope",
-        /// Received too far ahead of its predecessors.
-        AheadFull = "ahead_full",
-        /// Not handed over: the client's queue was full.
-        SlowClient = "slow_client",
-    }
-}
-
-label! {
-    /// What showed that messages are missing.
-    GapCause {
-        /// A later message arrived.
-        Arrival = "arrival",
-        /// The channel's counter is further on.
-        Position = "position",
-    }
-}
-
-label! {
-    /// What called for a comparison of positions with the counters.
-    CheckTrigger {
-        /// Its time had come.
-        Interval = "interval",
-        /// The broker connection came back.
-        Restored = "restored",
-        /// The queue before `receive` overflowed.
-        Overflow = "overflow",
-    }
-}
-
-label! {
-    /// Why the broker connection was given up.
-    BrokerLoss {
-        /// It was closed, or an attempt to connect failed.
-        Closed = "closed",
-        /// A heartbeat was not answered in time.
-        Heartbeat = "heartbeat",
-        /// It seemed up while its messages did not arrive.
-        Deaf = "deaf",
-    }
-}
-
-impl Label for ErrorCode {
-    const ALL: &'static [Self] = &ErrorCode::ALL;
-    fn label(self) -> &'static str {
-        self.as_str()
-    }
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
-impl Label for CloseCode {
-    const ALL: &'static [Self] = &CloseCode::ALL;
-    fn label(self) -> &'static str {
-        self.as_str()
-    }
-    fn index(self) -> usize {
-        self as usize
-    }
-}
-
 /// A counter for each value of a label.
 pub struct Counters<L>(Vec<Counter>, std::marker::PhantomData<fn(L)>);
 
@@ -185,10 +38,7 @@ impl<L: Label> Counters<L> {
     fn new(name: &'static str, label: &'static str, help: &'static str) -> Self {
         metrics::describe_counter!(name, Unit::Count, help);
         let counter = |value: &L| metrics::counter!(name, label => value.label());
-        Self(
-            L::ALL.iter().map(counter).collect(),
-            std::marker::PhantomData,
-        )
+        Self(L::ALL.iter().map(counter).collect(), std::marker::PhantomData)
     }
 
     /// The counter of one value.
@@ -198,10 +48,7 @@ impl<L: Label> Counters<L> {
 }
 
 /// Handles of all metrics. A field's documentation is the metric's help text.
-#[expect(
-    missing_docs,
-    reason = "the help text in `Metrics::new` says what each one is"
-)]
+#[expect(missing_docs, reason = "the help text in `Metrics::new` says what each one is")]
 pub struct Metrics {
     hops: Vec<(Hop, Histogram)>,
     broadcast: [Histogram; 2],
@@ -239,19 +86,23 @@ fn gauge(name: &'static str, help: &'static str) -> Gauge {
     metrics::gauge!(name)
 }
 
+fn describe_histograms() {
+    metrics::describe_histogram!(
+        HOP_DURATION,
+        Unit::Seconds,
+        "Time that messages spend in a hop; broadcast by origin, send by recipient."
+    );
+    metrics::describe_histogram!(
+        COMMIT_DURATION,
+        Unit::Seconds,
+        "Round trip that commits a batch: persist without its waiting."
+    );
+    metrics::describe_histogram!(BATCH_MESSAGES, Unit::Count, "Messages committed together.");
+}
+
 impl Metrics {
     fn new() -> Self {
-        metrics::describe_histogram!(
-            HOP_DURATION,
-            Unit::Seconds,
-            "Time that messages spend in a hop; broadcast by origin, send by recipient."
-        );
-        metrics::describe_histogram!(
-            COMMIT_DURATION,
-            Unit::Seconds,
-            "Round trip that commits a batch: persist without its waiting."
-        );
-        metrics::describe_histogram!(BATCH_MESSAGES, Unit::Count, "Messages committed together.");
+        describe_histograms();
         let plain = [Hop::Accept, Hop::Persist, Hop::Publish, Hop::Receive];
         Self {
             hops: plain.map(|hop| (hop, metrics::histogram!(HOP_DURATION, "hop" => hop.as_str()))).into(),
@@ -279,7 +130,7 @@ impl Metrics {
             ),
             dropped: Counters::new("hopline_dropped_total", "reason", "Messages dropped; all are recovered."),
             gaps: Counters::new("hopline_gaps_total", "cause", "Gaps that had to be healed from PostgreSQL."),
-            healed: counter("hopline_healed_messages_total", "Messages delivered from PostgreSQL."),
+            healed: counter("hopline_healed_messages_total", "Messages read from PostgreSQL to close gaps."),
             skipped: counter("hopline_skipped_numbers_total", "Sequence numbers that no stored message has."),
             heal_failures: counter("hopline_heal_failures_total", "Reads for healing that failed; they are repeated."),
             position_checks: Counters::new(
@@ -309,10 +160,7 @@ impl Metrics {
     /// `broadcast` and `send` have functions of their own; `total` is the load generator's to measure.
     pub fn hop(&self, hop: Hop, duration_us: u64) {
         let known = self.hops.iter().find(|(known, _)| *known == hop);
-        known
-            .expect("a hop without labels")
-            .1
-            .record(seconds(duration_us));
+        known.expect("a hop without labels").1.record(seconds(duration_us));
     }
 
     /// Records a broadcast that took `duration_us` microseconds. A healed message has none.

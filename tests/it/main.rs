@@ -1,1 +1,15 @@
-fn main() {}
+//! End-to-end tests: real servers, real PostgreSQL, real Redis, real sockets. Each test has a lab of its own.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
+
+mod broker_loss;
+mod configuration;
+mod delivery;
+mod hostile_input;
+mod http;
+mod persist;
+mod sequence;
+mod shutdown;
+mod slow_client;
+mod subscribe;
+mod support;

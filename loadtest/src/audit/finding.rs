@@ -27,14 +27,8 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Lost,
-        Self::Duplicated,
-        Self::Reordered,
-        Self::Unstored,
-        Self::Corrupted,
-        Self::Skipped,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Lost, Self::Duplicated, Self::Reordered, Self::Unstored, Self::Corrupted, Self::Skipped];
 
     /// The kind's name, as reports and the budget spell it.
     pub(crate) const fn as_str(self) -> &'static str {

@@ -13,11 +13,7 @@ pub(crate) struct Received {
 }
 
 impl Received {
-    const NOTHING: Self = Self {
-        index: u32::MAX,
-        at_us: 0,
-        id_tail: 0,
-    };
+    const NOTHING: Self = Self { index: u32::MAX, at_us: 0, id_tail: 0 };
 
     fn is_something(&self) -> bool {
         self.index != u32::MAX
@@ -78,11 +74,7 @@ impl Ledger {
         }
         self.received[place] = received;
         self.delivered += 1;
-        while self
-            .received
-            .get(self.contiguous)
-            .is_some_and(Received::is_something)
-        {
+        while self.received.get(self.contiguous).is_some_and(Received::is_something) {
             self.contiguous += 1;
         }
     }
@@ -107,9 +99,7 @@ impl Ledger {
 
     /// What arrived under a sequence number.
     pub(crate) fn get(&self, seq: u64) -> Option<&Received> {
-        self.received
-            .get(self.place(seq)?)
-            .filter(|received| received.is_something())
+        self.received.get(self.place(seq)?).filter(|received| received.is_something())
     }
 
     /// Whether the subscriber should have got this sequence number: not what came before its subscription,
@@ -120,9 +110,7 @@ impl Ledger {
 
     /// Everything that arrived, with its sequence number.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Received)> {
-        (self.baseline + 1..)
-            .zip(&self.received)
-            .filter(|(_, received)| received.is_something())
+        (self.baseline + 1..).zip(&self.received).filter(|(_, received)| received.is_something())
     }
 
     /// How often something was wrong.
@@ -151,11 +139,7 @@ mod tests {
     use super::*;
 
     fn received(index: u32) -> Received {
-        Received {
-            index,
-            at_us: 1,
-            id_tail: 2,
-        }
+        Received { index, at_us: 1, id_tail: 2 }
     }
 
     #[test]
@@ -193,10 +177,7 @@ mod tests {
         let mut ledger = Ledger::new(0, 0, 0, 100);
         ledger.record(3, received(0));
         assert!(ledger.is_owed(4));
-        ledger.closed = Some(Closed {
-            code: Some(4000),
-            reason: String::new(),
-        });
+        ledger.closed = Some(Closed { code: Some(4000), reason: String::new() });
         assert!(ledger.is_owed(2));
         assert!(!ledger.is_owed(4));
     }

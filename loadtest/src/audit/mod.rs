@@ -60,10 +60,7 @@ pub(crate) struct Audit {
 impl Audit {
     /// How often a kind was found.
     pub(crate) fn count(&self, kind: Kind) -> u64 {
-        self.findings
-            .get(kind.as_str())
-            .copied()
-            .unwrap_or_default()
+        self.findings.get(kind.as_str()).copied().unwrap_or_default()
     }
 
     /// Whether nothing was found.
@@ -74,12 +71,7 @@ impl Audit {
     fn found(&mut self, kind: Kind, channel: &str, seq: Option<u64>, place: Place) {
         *self.findings.entry(kind.as_str()).or_default() += 1;
         if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(Finding {
-                kind,
-                channel: channel.to_owned(),
-                seq,
-                place,
-            });
+            self.examples.push(Finding { kind, channel: channel.to_owned(), seq, place });
         }
     }
 }
@@ -111,12 +103,8 @@ fn count_answers(evidence: &Evidence, audit: &mut Audit) {
 
 /// Gaps and repetitions in the histories, and what has no business to be there.
 fn check_history(evidence: &Evidence, audit: &mut Audit) {
-    let mut stored: Vec<Vec<bool>> = evidence
-        .records
-        .0
-        .iter()
-        .map(|records| vec![false; records.len()])
-        .collect();
+    let mut stored: Vec<Vec<bool>> =
+        evidence.records.0.iter().map(|records| vec![false; records.len()]).collect();
     let publishers = stored.len().max(1);
     for (channel, history) in evidence.channels.iter().zip(&evidence.history) {
         let mut expected = 1;
@@ -217,12 +205,7 @@ fn check_publishers_order(evidence: &Evidence, audit: &mut Audit) {
             let last = &mut last[record.channel as usize];
             if seq < *last {
                 let channel = &evidence.channels[record.channel as usize];
-                audit.found(
-                    Kind::Reordered,
-                    channel,
-                    Some(seq),
-                    Place::Publisher(publisher),
-                );
+                audit.found(Kind::Reordered, channel, Some(seq), Place::Publisher(publisher));
             }
             *last = seq.max(*last);
         }

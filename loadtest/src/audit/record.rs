@@ -28,13 +28,8 @@ pub(crate) struct Record {
 
 impl Record {
     /// A message that hasn't left yet.
-    pub(crate) const UNSENT: Self = Self {
-        channel: 0,
-        intended_us: 0,
-        sent_us: 0,
-        answered_us: 0,
-        answer: Answer::NotSent,
-    };
+    pub(crate) const UNSENT: Self =
+        Self { channel: 0, intended_us: 0, sent_us: 0, answered_us: 0, answer: Answer::NotSent };
 
     pub(crate) fn was_sent(&self) -> bool {
         self.answer != Answer::NotSent
@@ -69,15 +64,12 @@ impl Records {
     /// Every message with its index.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Record)> {
         let publishers = self.0.len();
-        self.0
-            .iter()
-            .enumerate()
-            .flat_map(move |(publisher, records)| {
-                records
-                    .iter()
-                    .enumerate()
-                    .map(move |(number, record)| (index_of(publisher, number, publishers), record))
-            })
+        self.0.iter().enumerate().flat_map(move |(publisher, records)| {
+            records
+                .iter()
+                .enumerate()
+                .map(move |(number, record)| (index_of(publisher, number, publishers), record))
+        })
     }
 
     fn place(&self, index: u32) -> (usize, usize) {

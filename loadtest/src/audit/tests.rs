@@ -12,10 +12,7 @@ fn flawless() -> Evidence {
         intended_us: 0,
         sent_us: 1,
         answered_us: 2,
-        answer: Answer::Acknowledged {
-            seq,
-            id_tail: index + ID_OFFSET,
-        },
+        answer: Answer::Acknowledged { seq, id_tail: index + ID_OFFSET },
     };
     let ledgers = (0..2).map(|subscriber| {
         let mut ledger = Ledger::new(subscriber, 0, 0, 100);
@@ -26,29 +23,18 @@ fn flawless() -> Evidence {
     });
     Evidence {
         channels: vec!["general".to_owned()],
-        records: Records(vec![
-            vec![record(1, 0), record(3, 2)],
-            vec![record(2, 1), record(4, 3)],
-        ]),
+        records: Records(vec![vec![record(1, 0), record(3, 2)], vec![record(2, 1), record(4, 3)]]),
         ledgers: ledgers.collect(),
         history: vec![(0..4).map(stored).collect()],
     }
 }
 
 fn received(index: u32) -> Received {
-    Received {
-        index,
-        at_us: 3,
-        id_tail: index + ID_OFFSET,
-    }
+    Received { index, at_us: 3, id_tail: index + ID_OFFSET }
 }
 
 fn stored(index: u32) -> Stored {
-    Stored {
-        seq: u64::from(index) + 1,
-        index: Some(index),
-        id_tail: index + ID_OFFSET,
-    }
+    Stored { seq: u64::from(index) + 1, index: Some(index), id_tail: index + ID_OFFSET }
 }
 
 fn ledger_of(deliveries: &[(u64, u32)]) -> Ledger {
@@ -98,10 +84,7 @@ fn the_last_message_can_be_lost_too() {
 fn what_a_closed_connection_missed_is_not_lost() {
     let mut evidence = flawless();
     evidence.ledgers[1] = ledger_of(&[(1, 0), (2, 1)]);
-    evidence.ledgers[1].closed = Some(Closed {
-        code: Some(4001),
-        reason: String::new(),
-    });
+    evidence.ledgers[1].closed = Some(Closed { code: Some(4001), reason: String::new() });
     assert!(audit(&evidence).is_clean());
 }
 
@@ -115,10 +98,7 @@ fn a_message_delivered_twice_is_duplicated() {
 #[test]
 fn a_message_stored_twice_is_duplicated() {
     let mut evidence = flawless();
-    evidence.history[0].push(Stored {
-        seq: 5,
-        ..stored(3)
-    });
+    evidence.history[0].push(Stored { seq: 5, ..stored(3) });
     for ledger in &mut evidence.ledgers {
         ledger.record(5, received(3));
     }
@@ -142,24 +122,11 @@ fn numbers_that_contradict_a_publishers_order_are_reordered() {
         }
     }
     let by_seq = [(1, 2), (2, 1), (3, 0), (4, 3)];
-    evidence.history[0] = by_seq
-        .map(|(seq, index)| Stored {
-            seq,
-            index: Some(index),
-            id_tail: 0,
-        })
-        .to_vec();
+    evidence.history[0] = by_seq.map(|(seq, index)| Stored { seq, index: Some(index), id_tail: 0 }).to_vec();
     for (subscriber, ledger) in evidence.ledgers.iter_mut().enumerate() {
         *ledger = Ledger::new(subscriber, 0, 0, 100);
         for (seq, index) in by_seq {
-            ledger.record(
-                seq,
-                Received {
-                    index,
-                    at_us: 3,
-                    id_tail: 0,
-                },
-            );
+            ledger.record(seq, Received { index, at_us: 3, id_tail: 0 });
         }
     }
     assert_found(&evidence, Kind::Reordered, 1, (1, Place::Publisher(0)));
@@ -196,9 +163,7 @@ fn another_message_than_the_acknowledged_one_is_corrupted() {
 #[test]
 fn another_id_than_the_acknowledged_one_is_corrupted() {
     let mut evidence = flawless();
-    let Answer::Acknowledged { id_tail, .. } = &mut evidence.records.0[0][0].answer else {
-        unreachable!()
-    };
+    let Answer::Acknowledged { id_tail, .. } = &mut evidence.records.0[0][0].answer else { unreachable!() };
     *id_tail = 7;
     assert_found(&evidence, Kind::Corrupted, 1, (1, Place::Publisher(0)));
 }
@@ -213,11 +178,7 @@ fn a_changed_text_is_corrupted() {
 #[test]
 fn a_foreign_message_in_history_is_corrupted() {
     let mut evidence = flawless();
-    evidence.history[0].push(Stored {
-        seq: 5,
-        index: None,
-        id_tail: 0,
-    });
+    evidence.history[0].push(Stored { seq: 5, index: None, id_tail: 0 });
     assert_found(&evidence, Kind::Corrupted, 1, (5, Place::History));
 }
 

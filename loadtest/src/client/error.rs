@@ -56,34 +56,21 @@ impl fmt::Display for Closed {
 
 pub(super) fn closed_by(frame: Option<CloseFrame>) -> Closed {
     match frame {
-        Some(frame) => Closed {
-            code: Some(frame.code.into()),
-            reason: frame.reason.as_str().to_owned(),
-        },
-        None => Closed {
-            code: None,
-            reason: "a close frame without a code".to_owned(),
-        },
+        Some(frame) => Closed { code: Some(frame.code.into()), reason: frame.reason.as_str().to_owned() },
+        None => Closed { code: None, reason: "a close frame without a code".to_owned() },
     }
 }
 
 pub(super) fn broken(error: &Error) -> ClientError {
-    ClientError::Closed(Closed {
-        code: None,
-        reason: error.to_string(),
-    })
+    ClientError::Closed(Closed { code: None, reason: error.to_string() })
 }
 
 pub(super) fn refusal(addr: SocketAddr, error: Error) -> ClientError {
     match error {
         Error::Http(response) => ClientError::Refused {
             status: response.status().as_u16(),
-            body: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default())
-                .into_owned(),
+            body: String::from_utf8_lossy(response.body().as_deref().unwrap_or_default()).into_owned(),
         },
-        other => ClientError::Connect {
-            addr,
-            reason: other.to_string(),
-        },
+        other => ClientError::Connect { addr, reason: other.to_string() },
     }
 }

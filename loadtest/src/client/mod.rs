@@ -71,12 +71,8 @@ impl Client {
 
     async fn connect_unhurried(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
-        let stream = TcpStream::connect(addr)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| failed(error.to_string()))?;
+        let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
+        stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         let url = format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}");
         let (socket, _) = client_async_with_config(url, stream, Some(config()))
             .await
@@ -84,28 +80,11 @@ impl Client {
         let (sink, stream) = socket.split();
         let (sender, mut receiver) = (Sender(sink), Receiver(stream));
         match receiver.next_frame().await? {
-            ServerFrame::Hello {
-                node,
-                session,
-                sender: name,
-                limits,
-                ..
-            } => {
-                let hello = Hello {
-                    node,
-                    session,
-                    sender: name,
-                    limits,
-                };
-                Ok(Self {
-                    hello,
-                    sender,
-                    receiver,
-                })
+            ServerFrame::Hello { node, session, sender: name, limits, .. } => {
+                let hello = Hello { node, session, sender: name, limits };
+                Ok(Self { hello, sender, receiver })
             }
-            other => Err(failed(format!(
-                "the first frame wasn't hello but {other:?}"
-            ))),
+            other => Err(failed(format!("the first frame wasn't hello but {other:?}"))),
         }
     }
 
@@ -130,12 +109,7 @@ impl Client {
     }
 
     /// See [`Sender::publish`].
-    pub async fn publish(
-        &mut self,
-        channel: &str,
-        id: Uuid,
-        body: &str,
-    ) -> Result<(), ClientError> {
+    pub async fn publish(&mut self, channel: &str, id: Uuid, body: &str) -> Result<(), ClientError> {
         self.sender.publish(channel, id, body).await
     }
 
@@ -174,21 +148,11 @@ impl Sender {
         timing: bool,
     ) -> Result<(), ClientError> {
         let channel = channel.to_owned();
-        self.send(&ClientFrame::Subscribe {
-            channel,
-            after_seq,
-            timing,
-        })
-        .await
+        self.send(&ClientFrame::Subscribe { channel, after_seq, timing }).await
     }
 
     /// Publishes a message, without waiting for the answer.
-    pub async fn publish(
-        &mut self,
-        channel: &str,
-        id: Uuid,
-        body: &str,
-    ) -> Result<(), ClientError> {
+    pub async fn publish(&mut self, channel: &str, id: Uuid, body: &str) -> Result<(), ClientError> {
         self.send(&ClientFrame::Publish {
             channel: channel.to_owned(),
             client_message_id: id,
@@ -215,10 +179,7 @@ impl Sender {
 
     /// Queues a frame; it leaves with the next [`Self::flush`] or when the buffer is full.
     pub async fn feed(&mut self, frame: &ClientFrame) -> Result<(), ClientError> {
-        self.0
-            .feed(Message::Text(text_of(frame).into()))
-            .await
-            .map_err(|error| broken(&error))
+        self.0.feed(Message::Text(text_of(frame).into())).await.map_err(|error| broken(&error))
     }
 
     /// Writes everything that was queued to the socket.
@@ -231,10 +192,8 @@ impl Receiver {
     /// The server's next frame.
     pub async fn next_frame(&mut self) -> Result<ServerFrame, ClientError> {
         let text = self.next_text().await?;
-        serde_json::from_str(&text).map_err(|error| ClientError::Unreadable {
-            text: text.to_string(),
-            error: error.to_string(),
-        })
+        serde_json::from_str(&text)
+            .map_err(|error| ClientError::Unreadable { text: text.to_string(), error: error.to_string() })
     }
 
     /// The text of the server's next frame, unparsed.

@@ -18,25 +18,10 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let workload = Workload::from(&args.workload);
     let (measured, latencies) = super::run::measure(&workload, &ground, &mut progress).await?;
     drop(progress);
-    let claims = judge(
-        &budget,
-        &latencies,
-        &measured.audit,
-        measured.invalid.is_empty(),
-    );
+    let claims = judge(&budget, &latencies, &measured.audit, measured.invalid.is_empty());
     let result = Conclusion::of(&measured.invalid, &measured.audit, &claims);
     let proven = measured.invalid.is_empty() && measured.audit.is_clean();
-    let report = RunReport {
-        result,
-        workload,
-        measured,
-        decision: Some(budget.decision),
-        claims,
-    };
+    let report = RunReport { result, workload, measured, decision: Some(budget.decision), claims };
     publish(&report, Some(&args.json))?;
-    Ok(if args.exit_zero && proven {
-        Exit::Pass
-    } else {
-        result.exit()
-    })
+    Ok(if args.exit_zero && proven { Exit::Pass } else { result.exit() })
 }

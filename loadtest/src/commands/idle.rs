@@ -30,11 +30,7 @@ const CONNECTING_MAX: usize = 64;
 pub(super) async fn execute(args: &IdleArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let lab = super::start_lab(&args.lab, &mut progress).await?;
-    let server = lab
-        .servers()
-        .into_iter()
-        .next()
-        .context("the lab has no server")?;
+    let server = lab.servers().into_iter().next().context("the lab has no server")?;
     let connections = usize::from(args.connections);
     let before_bytes = resident(&server)?;
     let clients = connect(connections, &server, &mut progress).await?;
@@ -42,9 +38,7 @@ pub(super) async fn execute(args: &IdleArgs) -> anyhow::Result<Exit> {
         .first()
         .map(|client| Duration::from_millis(client.hello().limits.idle_timeout_ms))
         .context("there is no client")?;
-    let hold = args
-        .hold
-        .map_or(idle_timeout.mul_f64(1.2), Duration::from_secs);
+    let hold = args.hold.map_or(idle_timeout.mul_f64(1.2), Duration::from_secs);
 
     let pings = Arc::new(AtomicU64::new(0));
     let mut tasks = JoinSet::new();
@@ -143,8 +137,5 @@ async fn stay(client: Client, pings: &AtomicU64) -> ClientError {
 }
 
 fn resident(server: &Server) -> anyhow::Result<u64> {
-    server
-        .pid()
-        .and_then(resident_bytes)
-        .context("the server has gone")
+    server.pid().and_then(resident_bytes).context("the server has gone")
 }

@@ -22,9 +22,7 @@ fn description(lab: &Lab) -> String {
         let (public, admin) = (server.public_addr(), server.admin_addr());
         lines.push(format!("server {}", server.node()));
         lines.push(format!("  WebSocket     ws://{public}/v1/ws?sender=NAME"));
-        lines.push(format!(
-            "  HTTP          http://{public}/v1/channels/CHANNEL/messages"
-        ));
+        lines.push(format!("  HTTP          http://{public}/v1/channels/CHANNEL/messages"));
         lines.push(format!("  metrics       http://{admin}/metrics"));
     }
     lines.push(format!("DATABASE_URL    {}", lab.database_url()));
@@ -41,9 +39,7 @@ fn description(lab: &Lab) -> String {
              -d '{{\"client_message_id\":\"{}\",\"sender\":\"ann\",\"body\":\"hello\"}}'",
             uuid::Uuid::new_v4()
         ));
-        lines.push(format!(
-            "  curl 'http://{first}/v1/channels/general/messages?after_seq=0'"
-        ));
+        lines.push(format!("  curl 'http://{first}/v1/channels/general/messages?after_seq=0'"));
     }
     lines.push(String::new());
     lines.push("Ctrl-C takes it all down.".to_owned());

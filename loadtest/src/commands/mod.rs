@@ -51,33 +51,19 @@ struct Ground {
 impl Ground {
     async fn prepare(args: &TargetArgs, progress: &mut Progress) -> anyhow::Result<Self> {
         if !args.target.is_empty() {
-            let target = Target {
-                servers: args.target.clone(),
-                watched: Watched::default(),
-            };
+            let target = Target { servers: args.target.clone(), watched: Watched::default() };
             return Ok(Self { lab: None, target });
         }
         let lab = start_lab(&args.lab, progress).await?;
-        let target = Target {
-            servers: lab.addrs(),
-            watched: Watched::on(&lab),
-        };
-        Ok(Self {
-            lab: Some(lab),
-            target,
-        })
+        let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+        Ok(Self { lab: Some(lab), target })
     }
 
     fn name(&self) -> String {
         if let Some(lab) = &self.lab {
             return format!("lab, servers: {}", lab.servers().len());
         }
-        let addrs: Vec<String> = self
-            .target
-            .servers
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let addrs: Vec<String> = self.target.servers.iter().map(ToString::to_string).collect();
         addrs.join(", ")
     }
 
@@ -95,9 +81,7 @@ impl Ground {
             .evidence
             .records
             .iter()
-            .filter(|(_, record)| {
-                record.is_acknowledged() && outcome.window_us.contains(&record.answered_us)
-            })
+            .filter(|(_, record)| record.is_acknowledged() && outcome.window_us.contains(&record.answered_us))
             .count();
         Measured {
             target: self.name(),
@@ -126,10 +110,7 @@ async fn start_lab(args: &LabArgs, progress: &mut Progress) -> anyhow::Result<La
     }
     let lab = Lab::start(options).await?;
     for folder in lab.swept() {
-        progress.say(&format!(
-            "swept away what a killed lab had left in {}",
-            folder.display()
-        ));
+        progress.say(&format!("swept away what a killed lab had left in {}", folder.display()));
     }
     if args.keep {
         progress.say(&format!("the lab's logs: {}", lab.folder().display()));
@@ -144,10 +125,7 @@ struct MemoryWatch(BTreeMap<String, Memory>);
 impl MemoryWatch {
     fn look(&mut self, watched: &Watched) {
         for (node, bytes) in watched.resident_bytes() {
-            let memory = self.0.entry(node).or_insert(Memory {
-                start: bytes,
-                ..Memory::default()
-            });
+            let memory = self.0.entry(node).or_insert(Memory { start: bytes, ..Memory::default() });
             memory.max = memory.max.max(bytes);
             memory.end = bytes;
         }

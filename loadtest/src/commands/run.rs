@@ -19,13 +19,7 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let (measured, _) = measure(&workload, &ground, &mut progress).await?;
     drop(progress);
     let result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
-    let report = RunReport {
-        result,
-        workload,
-        measured,
-        decision: None,
-        claims: Vec::new(),
-    };
+    let report = RunReport { result, workload, measured, decision: None, claims: Vec::new() };
     publish(&report, args.json.as_deref())?;
     Ok(result.exit())
 }

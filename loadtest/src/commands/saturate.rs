@@ -40,10 +40,7 @@ pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     let measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
     drop(progress);
     let mut result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
-    if args
-        .at_least
-        .is_some_and(|rate| measured.throughput.acknowledged_per_s < rate)
-    {
+    if args.at_least.is_some_and(|rate| measured.throughput.acknowledged_per_s < rate) {
         result = Conclusion::Fail;
     }
     let report = SaturateReport {

@@ -47,15 +47,7 @@ fn build(cargo: &Path) -> anyhow::Result<PathBuf> {
         .parent()
         .context("the load generator's package has no parent folder")?;
     let output = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            NAME,
-            "--bin",
-            NAME,
-        ])
+        .args(["build", "--release", "--quiet", "--package", NAME, "--bin", NAME])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace)
         .stderr(Stdio::inherit())

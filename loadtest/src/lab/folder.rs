@@ -49,10 +49,7 @@ impl Folder {
         directory.disable_cleanup(keep);
         let path = directory.path().to_owned();
         let owner = claim(&path).context("can't take ownership of the lab's folder")?;
-        let processes = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(path.join(PROCESSES_FILE))?;
+        let processes = OpenOptions::new().append(true).create(true).open(path.join(PROCESSES_FILE))?;
         Ok(Self {
             path,
             directory: Mutex::new(Some(directory)),
@@ -132,11 +129,9 @@ fn was_never_claimed(path: &Path) -> bool {
 
 fn end_recorded(line: &str) {
     let mut words = line.split(' ');
-    let (Some(role), Some(Ok(pid)), Some(Ok(start_ticks))) = (
-        words.next(),
-        words.next().map(str::parse::<u32>),
-        words.next().map(str::parse::<u64>),
-    ) else {
+    let (Some(role), Some(Ok(pid)), Some(Ok(start_ticks))) =
+        (words.next(), words.next().map(str::parse::<u32>), words.next().map(str::parse::<u64>))
+    else {
         return;
     };
     let running = || procfs::is_running(pid, start_ticks);
@@ -176,11 +171,7 @@ mod tests {
         let path = folder.path().to_owned();
         let mut child = {
             use std::os::unix::process::CommandExt;
-            std::process::Command::new("sleep")
-                .arg("600")
-                .process_group(0)
-                .spawn()
-                .unwrap()
+            std::process::Command::new("sleep").arg("600").process_group(0).spawn().unwrap()
         };
         folder.record(Role::Server, child.id()).unwrap();
         drop(folder);
@@ -193,10 +184,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_just_being_created_is_left_alone() {
-        let directory = tempfile::Builder::new()
-            .prefix("hopline-new-")
-            .tempdir()
-            .unwrap();
+        let directory = tempfile::Builder::new().prefix("hopline-new-").tempdir().unwrap();
         assert!(!sweep_folder(directory.path()));
     }
 

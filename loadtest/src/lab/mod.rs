@@ -147,10 +147,7 @@ impl Lab {
 
     /// The public addresses of all servers, by name.
     pub fn addrs(&self) -> Vec<SocketAddr> {
-        self.servers()
-            .iter()
-            .map(|server| server.public_addr())
-            .collect()
+        self.servers().iter().map(|server| server.public_addr()).collect()
     }
 
     /// The lab's own PostgreSQL.
@@ -158,8 +155,7 @@ impl Lab {
     /// # Panics
     /// If the lab uses one that it was given: see [`LabOptions::database_url`].
     pub fn postgres(&self) -> &Postgres {
-        self.private_postgres()
-            .expect("the lab was told to use another PostgreSQL")
+        self.private_postgres().expect("the lab was told to use another PostgreSQL")
     }
 
     /// The lab's own Redis.
@@ -167,8 +163,7 @@ impl Lab {
     /// # Panics
     /// If the lab uses one that it was given: see [`LabOptions::redis_url`].
     pub fn redis(&self) -> &Redis {
-        self.private_redis()
-            .expect("the lab was told to use another Redis")
+        self.private_redis().expect("the lab was told to use another Redis")
     }
 
     /// The lab's own PostgreSQL; none if it uses one that it was given.
@@ -222,25 +217,12 @@ impl Lab {
     }
 
     async fn start_services(&mut self) -> anyhow::Result<()> {
-        let (private_postgres, private_redis) = (
-            self.options.database_url.is_none(),
-            self.options.redis_url.is_none(),
-        );
+        let (private_postgres, private_redis) =
+            (self.options.database_url.is_none(), self.options.redis_url.is_none());
         let folder = &self.folder;
-        let postgres = async {
-            if private_postgres {
-                Postgres::launch(folder).await.map(Some)
-            } else {
-                Ok(None)
-            }
-        };
-        let redis = async {
-            if private_redis {
-                Redis::launch(folder).await.map(Some)
-            } else {
-                Ok(None)
-            }
-        };
+        let postgres =
+            async { if private_postgres { Postgres::launch(folder).await.map(Some) } else { Ok(None) } };
+        let redis = async { if private_redis { Redis::launch(folder).await.map(Some) } else { Ok(None) } };
         (self.postgres, self.redis) = tokio::try_join!(postgres, redis)?;
         Ok(())
     }
@@ -294,9 +276,7 @@ fn version_of(program: &Path) -> Option<String> {
     let output = Command::new(program).arg("--version").output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
-    text.split([' ', '=', '\n'])
-        .find(is_version)
-        .map(str::to_owned)
+    text.split([' ', '=', '\n']).find(is_version).map(str::to_owned)
 }
 
 #[cfg(test)]

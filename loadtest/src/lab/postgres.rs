@@ -86,17 +86,12 @@ impl Postgres {
     /// Starts it on the same port and waits until it accepts connections.
     pub async fn start(&self) -> anyhow::Result<()> {
         let mut command = self.command("postgres");
-        command
-            .arg("-D")
-            .arg(&self.data)
-            .args(["-p", &self.port.to_string()]);
+        command.arg("-D").arg(&self.data).args(["-p", &self.port.to_string()]);
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
         self.process.spawn(command, None)?;
-        self.process
-            .ready(START_LIMIT, || self.accepts_connections())
-            .await
+        self.process.ready(START_LIMIT, || self.accepts_connections()).await
     }
 
     /// Crashes it: SIGKILL to the postmaster and all its children, and waits until they are gone.
@@ -164,11 +159,7 @@ impl Postgres {
         initdb.spawn(command, None)?;
         let status = initdb.exit(INITDB_LIMIT).await?;
         fs::remove_file(password_file)?;
-        if status.success() {
-            Ok(())
-        } else {
-            Err(initdb.complaint(&format!("ended with {status}")))
-        }
+        if status.success() { Ok(()) } else { Err(initdb.complaint(&format!("ended with {status}"))) }
     }
 
     /// PostgreSQL refuses to run as root, and needs a current folder that its user may read.
@@ -211,11 +202,7 @@ pub(super) fn release_shared_memory(folder: &Path) {
     let Ok(file) = fs::read_to_string(folder.join(DATA_FOLDER).join("postmaster.pid")) else {
         return;
     };
-    if let Some(id) = file
-        .lines()
-        .nth(6)
-        .and_then(|line| line.split_whitespace().nth(1))
-    {
+    if let Some(id) = file.lines().nth(6).and_then(|line| line.split_whitespace().nth(1)) {
         let _ = Command::new("ipcrm").args(["-m", id]).output();
     }
 }

@@ -73,26 +73,15 @@ impl Process {
         if self.is_running() {
             bail!("{} is running already", self.name);
         }
-        let log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(&self.log)?;
+        let log = OpenOptions::new().append(true).create(true).open(&self.log)?;
         let stdout = match stdout {
             Some(file) => file,
             None => log.try_clone()?,
         };
-        command
-            .stdin(Stdio::null())
-            .stdout(stdout)
-            .stderr(log)
-            .process_group(0);
-        let child = command.spawn().with_context(|| {
-            format!(
-                "can't start {} ({})",
-                self.name,
-                command.get_program().display()
-            )
-        })?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(log).process_group(0);
+        let child = command
+            .spawn()
+            .with_context(|| format!("can't start {} ({})", self.name, command.get_program().display()))?;
         self.folder.record(self.role, child.id())?;
         *self.lock() = Some(child);
         Ok(())
@@ -100,8 +89,7 @@ impl Process {
 
     /// The process id; none while it isn't running.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.is_running()
-            .then(|| self.lock().as_ref().map(Child::id))?
+        self.is_running().then(|| self.lock().as_ref().map(Child::id))?
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -166,8 +154,7 @@ impl Process {
         if let Some(child) = child.as_mut()
             && matches!(child.try_wait(), Ok(None))
         {
-            let _ = i32::try_from(child.id())
-                .map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
+            let _ = i32::try_from(child.id()).map(|group| killpg(Pid::from_raw(group), Signal::SIGKILL));
             let _ = child.wait();
         }
     }
@@ -177,11 +164,7 @@ impl Process {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let tail = lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n    ");
-        let tail = if tail.is_empty() {
-            "(it has logged nothing)"
-        } else {
-            &tail
-        };
+        let tail = if tail.is_empty() { "(it has logged nothing)" } else { &tail };
         anyhow!(
             "{} {what}. The end of its log:\n    {tail}\nThe whole log is {} \
              (`--keep` leaves it there after the lab has gone).",
@@ -221,6 +204,7 @@ pub(super) fn wait_until(limit: Duration, mut condition: impl FnMut() -> bool) -
         if Instant::now() > deadline {
             return false;
         }
+        #[expect(clippy::disallowed_methods, reason = "drop can't await; the lab is being taken down")]
         thread::sleep(LOOK_EVERY);
     }
 }

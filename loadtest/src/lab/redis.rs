@@ -22,8 +22,7 @@ use super::{
 
 const START_LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_LIMIT: Duration = Duration::from_millis(200);
-const HOW_TO_INSTALL: &str =
-    "Install it (Debian, Ubuntu: `apt-get install redis-server`) or set REDIS_URL.";
+const HOW_TO_INSTALL: &str = "Install it (Debian, Ubuntu: `apt-get install redis-server`) or set REDIS_URL.";
 
 /// A Redis of the lab's own, on a free loopback port, that writes nothing to disk.
 #[derive(Debug)]

@@ -47,10 +47,7 @@ pub struct Server {
 #[derive(Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event {
-    Ready {
-        public: SocketAddr,
-        admin: SocketAddr,
-    },
+    Ready { public: SocketAddr, admin: SocketAddr },
 }
 
 impl Server {
@@ -107,8 +104,7 @@ impl Server {
             .env("DATABASE_URL", &launch.database_url)
             .env("REDIS_URL", &launch.redis_url)
             .envs(launch.env.iter().cloned());
-        self.process
-            .spawn(command, Some(File::create(&self.stdout)?))?;
+        self.process.spawn(command, Some(File::create(&self.stdout)?))?;
         self.process.ready(START_LIMIT, || self.is_ready()).await
     }
 

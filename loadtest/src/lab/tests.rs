@@ -2,12 +2,7 @@ use super::*;
 use crate::procfs;
 
 async fn services_only() -> Lab {
-    Lab::start(LabOptions {
-        servers: 0,
-        ..LabOptions::default()
-    })
-    .await
-    .unwrap()
+    Lab::start(LabOptions { servers: 0, ..LabOptions::default() }).await.unwrap()
 }
 
 #[tokio::test]
@@ -19,11 +14,7 @@ async fn the_lab_leaves_neither_processes_nor_its_folder() {
     assert!(!children.is_empty());
     drop(lab);
     assert!(!folder.exists());
-    assert!(
-        pids.iter()
-            .chain(&children)
-            .all(|pid| !procfs::exists(*pid))
-    );
+    assert!(pids.iter().chain(&children).all(|pid| !procfs::exists(*pid)));
 }
 
 #[tokio::test]
@@ -49,16 +40,10 @@ async fn a_frozen_lab_can_be_taken_down() {
 
 #[tokio::test]
 async fn a_server_that_fails_to_start_is_reported_with_its_log() {
-    let options = LabOptions {
-        servers: 1,
-        server_binary: Some("/bin/false".into()),
-        ..LabOptions::default()
-    };
+    let options =
+        LabOptions { servers: 1, server_binary: Some("/bin/false".into()), ..LabOptions::default() };
     let error = Lab::start(options).await.unwrap_err().to_string();
-    assert!(
-        error.contains("server a ended with exit status: 1"),
-        "{error}"
-    );
+    assert!(error.contains("server a ended with exit status: 1"), "{error}");
 }
 
 #[test]

@@ -26,18 +26,13 @@ pub(super) fn claims(claims: &[Judged], style: Style) -> Table {
         ],
     );
     for judged in claims {
-        let mut cells = vec![
-            Cell::new(plain(&judged.claim.sentence)),
-            Cell::new(judged_by(judged)),
-        ];
+        let mut cells = vec![Cell::new(plain(&judged.claim.sentence)), Cell::new(judged_by(judged))];
         match &judged.distribution {
             Some(distribution) => cells.extend(figures(distribution)),
             None => cells.extend((0..5).map(|_| Cell::new(""))),
         }
         cells.push(right(&limit(judged)));
-        let headroom = judged
-            .headroom_percent
-            .map(|percent| format!("{percent:.0} %"));
+        let headroom = judged.headroom_percent.map(|percent| format!("{percent:.0} %"));
         cells.push(right(&headroom.unwrap_or_default()));
         let colour = match judged.verdict {
             Verdict::Holds => Color::Green,
@@ -59,9 +54,7 @@ fn judged_by(judged: &Judged) -> String {
     match (&judged.claim.latency, &judged.claim.audit, judged.measured) {
         (Some(limit), _, measured) => {
             let judged = format!("{}, p{}", name(limit.key()), limit.percentile);
-            measured.map_or(judged.clone(), |ms| {
-                format!("{judged} = {} ms", milliseconds(ms))
-            })
+            measured.map_or(judged.clone(), |ms| format!("{judged} = {} ms", milliseconds(ms)))
         }
         (None, Some(limit), measured) => {
             let kinds: Vec<&str> = limit.findings.iter().map(|kind| kind.as_str()).collect();
@@ -88,11 +81,7 @@ fn plain(sentence: &str) -> String {
     {
         plain.replace_range(start..start + length + "](#references)".len(), "");
     }
-    plain
-        .replace(" )", ")")
-        .replace("  ", " ")
-        .trim()
-        .to_owned()
+    plain.replace(" )", ")").replace("  ", " ").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -101,7 +90,8 @@ mod tests {
 
     #[test]
     fn a_sentence_is_shown_without_markup() {
-        let sentence = "**Speed**: Redis (sub-1ms [[2]](#references)) and [[3]](#references)[[4]](#references) more";
+        let sentence =
+            "**Speed**: Redis (sub-1ms [[2]](#references)) and [[3]](#references)[[4]](#references) more";
         assert_eq!(plain(sentence), "Speed: Redis (sub-1ms) and more");
     }
 }

@@ -39,9 +39,7 @@ pub(crate) enum Conclusion {
 impl Conclusion {
     /// What the audit found stands even if the run is invalid otherwise.
     pub(crate) fn of(invalid: &[String], audit: &Audit, claims: &[Judged]) -> Self {
-        let claim_fails = claims
-            .iter()
-            .any(|claim| claim.verdict == Verdict::DoesNotHold);
+        let claim_fails = claims.iter().any(|claim| claim.verdict == Verdict::DoesNotHold);
         if !audit.is_clean() || claim_fails {
             Self::Fail
         } else if !invalid.is_empty() {
@@ -211,18 +209,12 @@ pub(crate) fn publish(report: &impl Report, json: Option<&Path>) -> anyhow::Resu
     if let Some(path) = json {
         let _ = writeln!(text, "\nThe same as JSON: {}", path.display());
     }
-    io::stdout()
-        .write_all(text.as_bytes())
-        .context("can't print the report")
+    io::stdout().write_all(text.as_bytes()).context("can't print the report")
 }
 
 fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("can't make the folder {}", folder.display()))?;
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
     }
     let mut json = serde_json::to_string_pretty(report)?;
     json.push('\n');
@@ -231,13 +223,7 @@ fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
 
 /// The table of all latencies.
 pub(crate) fn rows(latencies: &Latencies) -> Vec<LatencyRow> {
-    latencies
-        .series()
-        .map(|series| LatencyRow {
-            key: series.key,
-            summary: series.summary(),
-        })
-        .collect()
+    latencies.series().map(|series| LatencyRow { key: series.key, summary: series.summary() }).collect()
 }
 
 #[cfg(test)]
@@ -245,20 +231,14 @@ mod tests {
     use super::*;
 
     fn audit(lost: u64) -> Audit {
-        Audit {
-            findings: [("lost", lost)].into(),
-            ..Audit::default()
-        }
+        Audit { findings: [("lost", lost)].into(), ..Audit::default() }
     }
 
     #[test]
     fn what_the_audit_found_outweighs_an_invalid_run() {
         let invalid = ["too late".to_owned()];
         assert_eq!(Conclusion::of(&invalid, &audit(1), &[]), Conclusion::Fail);
-        assert_eq!(
-            Conclusion::of(&invalid, &audit(0), &[]),
-            Conclusion::Invalid
-        );
+        assert_eq!(Conclusion::of(&invalid, &audit(0), &[]), Conclusion::Invalid);
         assert_eq!(Conclusion::of(&[], &audit(0), &[]), Conclusion::Pass);
     }
 }

@@ -8,9 +8,7 @@ use std::{
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle, presets};
 
-use super::{
-    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
-};
+use super::{Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims};
 use crate::{
     audit::{Audit, Kind},
     cpu::CpuUse,
@@ -27,18 +25,12 @@ impl Style {
     pub(super) fn of_stdout() -> Self {
         let terminal = stdout().is_terminal();
         let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            colours: terminal && !unwanted,
-            width: (!terminal).then_some(WIDTH_WITHOUT_TERMINAL),
-        }
+        Self { colours: terminal && !unwanted, width: (!terminal).then_some(WIDTH_WITHOUT_TERMINAL) }
     }
 
     pub(super) fn table(self, look: TableStyle, header: &[&str]) -> Table {
         let mut table = Table::new();
-        table
-            .load_style(look)
-            .set_content_arrangement(ContentArrangement::Dynamic)
-            .set_header(header);
+        table.load_style(look).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
         if let Some(width) = self.width {
             table.set_width(width);
         }
@@ -100,9 +92,7 @@ impl Report for SaturateReport {
             "Durable",
             &format!(
                 "{:.0} messages/s acknowledged; by the second: min {}, median {} (without the first)",
-                self.measured.throughput.acknowledged_per_s,
-                self.per_second_min,
-                self.per_second_median
+                self.measured.throughput.acknowledged_per_s, self.per_second_min, self.per_second_median
             ),
         );
         if let Some(rate) = self.at_least_per_s {
@@ -187,18 +177,8 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         line(text, "Memory", &memory.join(", "));
     }
     audit(text, &measured.audit);
-    let mut table = style.table(
-        presets::NOTHING,
-        &[
-            "latency in ms",
-            "p50",
-            "p90",
-            "p99",
-            "p99.9",
-            "max",
-            "count",
-        ],
-    );
+    let mut table =
+        style.table(presets::NOTHING, &["latency in ms", "p50", "p90", "p99", "p99.9", "max", "count"]);
     for row in &measured.latencies {
         let mut cells = vec![Cell::new(name(row.key))];
         cells.extend(figures(&row.summary));
@@ -210,9 +190,7 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
 
 fn machine(machine: &Machine) -> String {
     let service = |name: &str, version: &Option<String>| {
-        version
-            .as_ref()
-            .map_or(String::new(), |version| format!("; {name} {version}"))
+        version.as_ref().map_or(String::new(), |version| format!("; {name} {version}"))
     };
     format!(
         "{} × {}, {:.0} GiB, Linux {}{}{}",
@@ -253,20 +231,13 @@ fn audit(text: &mut String, audit: &Audit) {
             audit.sent, audit.acknowledged, audit.stored, audit.delivered, audit.owed
         ),
     );
-    let mut findings: Vec<String> = Kind::ALL
-        .iter()
-        .map(|&kind| format!("{} {}", audit.count(kind), kind.as_str()))
-        .collect();
+    let mut findings: Vec<String> =
+        Kind::ALL.iter().map(|&kind| format!("{} {}", audit.count(kind), kind.as_str())).collect();
     findings.push(format!(
         "{} indeterminate ({} of them stored)",
         audit.indeterminate, audit.indeterminate_stored
     ));
-    findings.extend(
-        audit
-            .refused
-            .iter()
-            .map(|(code, count)| format!("{count} refused as {code}")),
-    );
+    findings.extend(audit.refused.iter().map(|(code, count)| format!("{count} refused as {code}")));
     line(text, "Audit", &findings.join(", "));
     for example in &audit.examples {
         line(text, "", &example.to_string());
@@ -285,22 +256,12 @@ pub(super) fn name(key: Key) -> String {
 }
 
 pub(super) fn figures(summary: &Summary) -> [Cell; 5] {
-    [
-        summary.p50_ms,
-        summary.p90_ms,
-        summary.p99_ms,
-        summary.p99_9_ms,
-        summary.max_ms,
-    ]
-    .map(|ms| right(&milliseconds(ms)))
+    [summary.p50_ms, summary.p90_ms, summary.p99_ms, summary.p99_9_ms, summary.max_ms]
+        .map(|ms| right(&milliseconds(ms)))
 }
 
 pub(super) fn milliseconds(ms: f64) -> String {
-    if ms < 10.0 {
-        format!("{ms:.3}")
-    } else {
-        format!("{ms:.1}")
-    }
+    if ms < 10.0 { format!("{ms:.3}") } else { format!("{ms:.1}") }
 }
 
 pub(super) fn right(text: &str) -> Cell {

@@ -65,11 +65,7 @@ impl Crowd {
         let channels: Vec<String> = (0..layout.channels).map(|n| identity.channel(n)).collect();
         let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
         let tally = Tally::new(layout.channels, listens_to);
-        let shared = Arc::new(Shared {
-            identity,
-            channels,
-            tally,
-        });
+        let shared = Arc::new(Shared { identity, channels, tally });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
         let mut noted = HashSet::new();
@@ -92,18 +88,11 @@ impl Crowd {
             let server = Layout::publishers_server(number, target.servers.len());
             let messages = messages_of(number);
             let (addr, publishers) = (target.servers[server], layout.publishers);
-            let connecting = stage
-                .handle()
-                .spawn(Publisher::connect(addr, number, publishers, messages));
+            let connecting = stage.handle().spawn(Publisher::connect(addr, number, publishers, messages));
             async move { connecting.await.context("a publisher's task failed")? }
         });
         let publishers = in_step(publishers.buffered(CONNECTING_MAX).boxed(), progress).await?;
-        Ok(Self {
-            shared,
-            subscribers,
-            publishers,
-            stage,
-        })
+        Ok(Self { shared, subscribers, publishers, stage })
     }
 
     /// Starts the subscribers; the publishers are still to be started.
@@ -118,9 +107,7 @@ impl Crowd {
         for subscriber in self.subscribers {
             let shared = Arc::clone(&talk.shared);
             let stop = talk.stop();
-            talk.subscribers.push(tokio::spawn(async move {
-                subscriber.listen(&shared, clock, stop).await
-            }));
+            talk.subscribers.push(tokio::spawn(async move { subscriber.listen(&shared, clock, stop).await }));
         }
         (talk, self.publishers)
     }
@@ -180,15 +167,7 @@ impl Talk {
         progress.step("reading the channels' history back");
         let history = history::read(&target.servers, &self.shared).await?;
         let channels = self.shared.channels.clone();
-        Ok((
-            Evidence {
-                channels,
-                records: Records(records),
-                ledgers,
-                history,
-            },
-            samples,
-        ))
+        Ok((Evidence { channels, records: Records(records), ledgers, history }, samples))
     }
 }
 

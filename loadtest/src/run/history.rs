@@ -19,10 +19,7 @@ const PAGE_MESSAGES: usize = 500;
 
 /// Every channel's history, each read from another server than the last one's, or from the next server that
 /// answers.
-pub(super) async fn read(
-    servers: &[SocketAddr],
-    shared: &Shared,
-) -> anyhow::Result<Vec<Vec<Stored>>> {
+pub(super) async fn read(servers: &[SocketAddr], shared: &Shared) -> anyhow::Result<Vec<Vec<Stored>>> {
     let http = reqwest::Client::new();
     stream::iter(shared.channels.iter().enumerate())
         .map(|(number, channel)| {

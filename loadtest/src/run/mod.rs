@@ -108,13 +108,7 @@ pub(crate) async fn run(
     let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
     let deliveries = deliveries_within(&evidence, &window_us);
     let cpu = after.since(&before, workload.duration, deliveries);
-    Ok(Outcome {
-        evidence,
-        samples,
-        window_us,
-        cpu,
-        flaws,
-    })
+    Ok(Outcome { evidence, samples, window_us, cpu, flaws })
 }
 
 /// Lets publishers talk as fast as answers come, each with so many messages unanswered. `watch` is called
@@ -140,15 +134,10 @@ pub(crate) async fn hammer(
         let last = u16::try_from(layout.channels - 1).context("too many channels")?;
         talk.perform(async move {
             let channels = move || random.random_range(0..=last);
-            publisher
-                .hammer(&shared, clock, outstanding, until_us, channels, stop)
-                .await
+            publisher.hammer(&shared, clock, outstanding, until_us, channels, stop).await
         });
     }
-    progress.step_of(
-        "publishing as fast as answers come (seconds)",
-        duration.as_secs(),
-    );
+    progress.step_of("publishing as fast as answers come (seconds)", duration.as_secs());
     let mut seconds = interval(Duration::from_secs(1));
     while clock.now_us() < until_us {
         seconds.tick().await;
@@ -162,13 +151,7 @@ pub(crate) async fn hammer(
     let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
     let deliveries = deliveries_within(&evidence, &(0..until_us));
     let cpu = after.since(&before, duration, deliveries);
-    Ok(Outcome {
-        evidence,
-        samples,
-        window_us: 0..until_us,
-        cpu,
-        flaws,
-    })
+    Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, flaws })
 }
 
 async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mut Progress) {
@@ -182,10 +165,7 @@ async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mu
 
 fn deliveries_within(evidence: &Evidence, window_us: &Range<u32>) -> u64 {
     let within = |ledger: &Ledger| {
-        ledger
-            .iter()
-            .filter(|(_, received)| window_us.contains(&received.at_us))
-            .count() as u64
+        ledger.iter().filter(|(_, received)| window_us.contains(&received.at_us)).count() as u64
     };
     evidence.ledgers.iter().map(within).sum()
 }

@@ -34,13 +34,12 @@ pub(crate) struct Published {
 impl Published {
     /// What went wrong with the connection.
     pub(super) fn flaws(&self, number: usize) -> Vec<String> {
-        let complaints = self.complaints.iter().map(|complaint| {
-            format!("publisher {number} was told something unexpected: {complaint}")
-        });
-        let closed = self
-            .closed
+        let complaints = self
+            .complaints
             .iter()
-            .map(|closed| format!("publisher {number}'s connection ended early: {closed}"));
+            .map(|complaint| format!("publisher {number} was told something unexpected: {complaint}"));
+        let closed =
+            self.closed.iter().map(|closed| format!("publisher {number}'s connection ended early: {closed}"));
         closed.chain(complaints).collect()
     }
 }
@@ -129,11 +128,7 @@ impl Publisher {
                 let number = self.published.records.len();
                 let index = index_of(self.number, number, self.publishers);
                 let channel = channels();
-                batch.push(Job {
-                    index,
-                    channel,
-                    intended_us: now_us,
-                });
+                batch.push(Job { index, channel, intended_us: now_us });
                 self.published.records.push(Record::UNSENT);
             }
             if let Err(error) = self.send(&mut batch, shared, clock).await {
@@ -155,12 +150,7 @@ impl Publisher {
         }
     }
 
-    async fn send(
-        &mut self,
-        jobs: &mut Vec<Job>,
-        shared: &Shared,
-        clock: Clock,
-    ) -> Result<(), ClientError> {
+    async fn send(&mut self, jobs: &mut Vec<Job>, shared: &Shared, clock: Clock) -> Result<(), ClientError> {
         for job in jobs.drain(..) {
             let frame = ClientFrame::Publish {
                 channel: shared.channels[job.channel as usize].clone(),
@@ -189,10 +179,7 @@ impl Publisher {
             return false;
         };
         let mine = index as usize % self.publishers == self.number;
-        let record = self
-            .published
-            .records
-            .get_mut(index as usize / self.publishers);
+        let record = self.published.records.get_mut(index as usize / self.publishers);
         let Some(record) = record.filter(|record| mine && record.answer == Answer::Missing) else {
             self.complain(text);
             return false;
@@ -220,10 +207,7 @@ impl Publisher {
         shared.tally.unanswerable(missing as u64);
         self.published.closed = Some(match error {
             ClientError::Closed(closed) => closed,
-            other => Closed {
-                code: None,
-                reason: other.to_string(),
-            },
+            other => Closed { code: None, reason: other.to_string() },
         });
         self.published
     }
@@ -234,10 +218,7 @@ fn answer(text: &str, shared: &Shared) -> Option<(u32, Answer)> {
     let frame: Incoming<'_, IgnoredAny> = serde_json::from_str(text).ok()?;
     let index = shared.identity.index_of(frame.client_message_id?)?;
     let answer = match &*frame.kind {
-        "ack" => Answer::Acknowledged {
-            seq: frame.seq?,
-            id_tail: id_tail(frame.id?),
-        },
+        "ack" => Answer::Acknowledged { seq: frame.seq?, id_tail: id_tail(frame.id?) },
         "error" => Answer::Refused(frame.code?),
         _ => return None,
     };

@@ -29,11 +29,7 @@ impl Stage {
             // Ends with the sender, too.
             let _ = runtime.block_on(stopped);
         });
-        Ok(Self {
-            handle,
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where the publishers' tasks, and their connections, belong.

@@ -55,16 +55,10 @@ impl Subscriber {
     ) -> anyhow::Result<Self> {
         let mut client = Client::connect(addr, "load-subscriber").await?;
         client.subscribe(channel_name, None, true).await?;
-        match client
-            .next_frame()
-            .await
-            .context("no answer to a subscription")?
-        {
-            ServerFrame::Subscribed { last_seq, .. } => Ok(Self {
-                client,
-                ledger: ledger(last_seq),
-                notes_timing,
-            }),
+        match client.next_frame().await.context("no answer to a subscription")? {
+            ServerFrame::Subscribed { last_seq, .. } => {
+                Ok(Self { client, ledger: ledger(last_seq), notes_timing })
+            }
             other => bail!("a subscription was answered by {other:?}"),
         }
     }
@@ -76,16 +70,9 @@ impl Subscriber {
         clock: Clock,
         mut stop: oneshot::Receiver<()>,
     ) -> Delivered {
-        let Self {
-            client,
-            ledger,
-            notes_timing,
-        } = self;
+        let Self { client, ledger, notes_timing } = self;
         let (_sender, mut receiver) = client.split();
-        let mut delivered = Delivered {
-            ledger,
-            samples: Vec::new(),
-        };
+        let mut delivered = Delivered { ledger, samples: Vec::new() };
         loop {
             let text = tokio::select! {
                 biased;
@@ -124,9 +111,7 @@ impl Delivered {
         } else {
             ""
         };
-        Some(format!(
-            "subscriber {number}'s connection ended early: {closed}{advice}"
-        ))
+        Some(format!("subscriber {number}'s connection ended early: {closed}{advice}"))
     }
 
     /// Enters a frame in the ledger; returns the message's timing.
@@ -144,9 +129,7 @@ impl Delivered {
             return None;
         }
         let seq = frame.seq.unwrap_or_default();
-        let index = frame
-            .client_message_id
-            .and_then(|id| shared.identity.index_of(id));
+        let index = frame.client_message_id.and_then(|id| shared.identity.index_of(id));
         let (Some(index), Some(id)) = (index, frame.id) else {
             self.ledger.note(Kind::Corrupted, seq);
             return None;
@@ -156,14 +139,7 @@ impl Delivered {
         if !is_whole {
             self.ledger.note(Kind::Corrupted, seq);
         }
-        self.ledger.record(
-            seq,
-            Received {
-                index,
-                at_us,
-                id_tail: id_tail(id),
-            },
-        );
+        self.ledger.record(seq, Received { index, at_us, id_tail: id_tail(id) });
         frame.timing.map(|timing| (index, timing))
     }
 }

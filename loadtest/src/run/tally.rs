@@ -26,9 +26,7 @@ impl Tally {
             acknowledged: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             acknowledged_seq: (0..channels).map(|_| AtomicU64::new(0)).collect(),
-            positions: subscribers
-                .map(|channel| (channel, AtomicU64::new(0)))
-                .collect(),
+            positions: subscribers.map(|channel| (channel, AtomicU64::new(0))).collect(),
         }
     }
 
@@ -51,9 +49,7 @@ impl Tally {
     }
 
     pub(super) fn delivered(&self, subscriber: usize, position: u64) {
-        self.positions[subscriber]
-            .1
-            .store(position, Ordering::Relaxed);
+        self.positions[subscriber].1.store(position, Ordering::Relaxed);
     }
 
     pub(super) fn subscriber_gone(&self, subscriber: usize) {
@@ -69,8 +65,7 @@ impl Tally {
     pub(super) fn is_drained(&self) -> bool {
         self.answered() == self.sent.load(Ordering::Relaxed)
             && self.positions.iter().all(|(channel, position)| {
-                position.load(Ordering::Relaxed)
-                    >= self.acknowledged_seq[*channel].load(Ordering::Relaxed)
+                position.load(Ordering::Relaxed) >= self.acknowledged_seq[*channel].load(Ordering::Relaxed)
             })
     }
 

@@ -64,11 +64,7 @@ mod tests {
             traceparent: None,
             timing: Some(Timing {
                 origin: Origin::Own,
-                stamps: Some(OriginStamps {
-                    accepted_us: 1,
-                    queued_us: 2,
-                    committed_us: 3,
-                }),
+                stamps: Some(OriginStamps { accepted_us: 1, queued_us: 2, committed_us: 3 }),
                 received_us: 4,
                 handed_us: 5,
             }),
@@ -80,10 +76,7 @@ mod tests {
         let message = message();
         let text = serde_json::to_string(&ServerFrame::Message(message.clone())).unwrap();
         let read: Incoming<'_, Timing> = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&*read.kind, read.seq, read.id),
-            ("message", Some(7), Some(message.id))
-        );
+        assert_eq!((&*read.kind, read.seq, read.id), ("message", Some(7), Some(message.id)));
         assert_eq!(read.timing, message.timing);
         assert!(matches!(read.body, Cow::Borrowed("text")));
         assert!(matches!(read.channel, Cow::Borrowed("general")));
@@ -97,9 +90,6 @@ mod tests {
         let refusal = ProtocolError::new(ErrorCode::Busy, "the queue is full").of_message(id);
         let text = serde_json::to_string(&ServerFrame::Error(refusal)).unwrap();
         let read: Incoming<'_, IgnoredAny> = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (read.code, read.client_message_id),
-            (Some(ErrorCode::Busy), Some(id))
-        );
+        assert_eq!((read.code, read.client_message_id), (Some(ErrorCode::Busy), Some(id)));
     }
 }

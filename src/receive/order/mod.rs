@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{protocol::ChannelName, telemetry::metrics::GapCause};
+use crate::{protocol::ChannelName, telemetry::labels::GapCause};
 
 /// The positions of all channels with local subscribers. Times are durations since any fixed moment.
 pub struct Order<M> {
@@ -66,54 +66,31 @@ pub struct Missing {
 impl<M> Order<M> {
     /// A gap is given `patience` to close by itself; a channel holds at most `ahead_max` early messages.
     pub fn new(patience: Duration, ahead_max: usize) -> Self {
-        Self {
-            lanes: HashMap::new(),
-            gaps: HashMap::new(),
-            patience,
-            ahead_max,
-        }
+        Self { lanes: HashMap::new(), gaps: HashMap::new(), patience, ahead_max }
     }
 
     /// Watches a channel: from now on arrivals are kept, until [`Self::begin`] says where to start.
-    /// Does nothing for a channel that is watched already.
-    pub fn watch(&mut self, channel: &ChannelName) {
-        if !self.lanes.contains_key(channel) {
-            let lane = Lane {
-                next: None,
-                ahead: BTreeMap::new(),
-                horizon: 0,
-            };
-            self.lanes.insert(channel.clone(), lane);
+    /// Returns whether the channel has a position already.
+    pub fn watch(&mut self, channel: &ChannelName) -> bool {
+        if let Some(lane) = self.lanes.get(channel) {
+            return lane.next.is_some();
         }
+        let lane = Lane { next: None, ahead: BTreeMap::new(), horizon: 0 };
+        self.lanes.insert(channel.clone(), lane);
+        false
     }
 
     /// Starts delivery behind `baseline`, a value of the channel's counter that was read after
     /// [`Self::watch`]. A channel that has a position keeps it.
-    pub fn begin(
-        &mut self,
-        now: Duration,
-        channel: &ChannelName,
-        baseline: u64,
-        deliver: &mut Vec<M>,
-    ) {
-        let Some(lane) = self
-            .lanes
-            .get_mut(channel)
-            .filter(|lane| lane.next.is_none())
-        else {
+    pub fn begin(&mut self, now: Duration, channel: &ChannelName, baseline: u64, deliver: &mut Vec<M>) {
+        let Some(lane) = self.lanes.get_mut(channel).filter(|lane| lane.next.is_none()) else {
             return;
         };
         lane.next = Some(baseline + 1);
         lane.horizon = lane.horizon.max(baseline);
         lane.ahead = lane.ahead.split_off(&(baseline + 1));
         lane.advance(baseline, deliver);
-        look_for_gap(
-            &mut self.gaps,
-            channel,
-            lane,
-            now + self.patience,
-            GapCause::Arrival,
-        );
+        look_for_gap(&mut self.gaps, channel, lane, now + self.patience, GapCause::Arrival);
     }
 
     /// Forgets a channel.
@@ -124,10 +101,7 @@ impl<M> Order<M> {
 
     /// The channels that have a position.
     pub fn watched(&self) -> impl Iterator<Item = &ChannelName> {
-        self.lanes
-            .iter()
-            .filter(|(_, lane)| lane.next.is_some())
-            .map(|(channel, _)| channel)
+        self.lanes.iter().filter(|(_, lane)| lane.next.is_some()).map(|(channel, _)| channel)
     }
 
     /// Places a message from the broker. What is in order now is appended to `deliver`.
@@ -149,33 +123,18 @@ impl<M> Order<M> {
                 deliver.push(message);
                 lane.next = Some(seq + 1);
                 lane.advance(seq, deliver);
-                self.gaps
-                    .get_mut(channel)
-                    .into_iter()
-                    .for_each(|gap| gap.due = now + self.patience);
+                self.gaps.get_mut(channel).into_iter().for_each(|gap| gap.due = now + self.patience);
                 Placed::InOrder
             }
             _ => lane.keep(seq, message, self.ahead_max),
         };
-        look_for_gap(
-            &mut self.gaps,
-            channel,
-            lane,
-            now + self.patience,
-            GapCause::Arrival,
-        );
+        look_for_gap(&mut self.gaps, channel, lane, now + self.patience, GapCause::Arrival);
         placed
     }
 
     /// Compares a channel's position with a value of its counter. What is missing is due after the usual
     /// patience, or at once if the broker is known not to bring it.
-    pub fn compare(
-        &mut self,
-        now: Duration,
-        channel: &ChannelName,
-        last_seq: u64,
-        broker_up: bool,
-    ) {
+    pub fn compare(&mut self, now: Duration, channel: &ChannelName, last_seq: u64, broker_up: bool) {
         let Some(lane) = self.lanes.get_mut(channel) else {
             return;
         };
@@ -186,11 +145,7 @@ impl<M> Order<M> {
 
     /// When [`Self::due`] will next have something to read.
     pub fn next_due(&self) -> Option<Duration> {
-        self.gaps
-            .values()
-            .filter(|gap| !gap.healing)
-            .map(|gap| gap.due)
-            .min()
+        self.gaps.values().filter(|gap| !gap.healing).map(|gap| gap.due).min()
     }
 
     /// The gaps whose time is over, at most `count_max` of them. Each must be answered by [`Self::healed`]
@@ -198,12 +153,7 @@ impl<M> Order<M> {
     pub fn due(&mut self, now: Duration, count_max: usize) -> Vec<Missing> {
         let mut missing = Vec::new();
         let over = |gap: &Gap| !gap.healing && gap.due <= now;
-        for (channel, gap) in self
-            .gaps
-            .iter_mut()
-            .filter(|(_, gap)| over(gap))
-            .take(count_max)
-        {
+        for (channel, gap) in self.gaps.iter_mut().filter(|(_, gap)| over(gap)).take(count_max) {
             let Some(lane) = self.lanes.get(channel) else {
                 continue;
             };
@@ -241,10 +191,7 @@ impl<M> Order<M> {
             }
         }
         let skipped = lane.advance(upto, deliver);
-        let cause = self
-            .gaps
-            .remove(channel)
-            .map_or(GapCause::Arrival, |gap| gap.cause);
+        let cause = self.gaps.remove(channel).map_or(GapCause::Arrival, |gap| gap.cause);
         look_for_gap(&mut self.gaps, channel, lane, now, cause);
         skipped
     }
@@ -315,14 +262,7 @@ fn look_for_gap<M>(
     } else if let Some(gap) = gaps.get_mut(channel) {
         gap.due = gap.due.min(due);
     } else {
-        gaps.insert(
-            channel.clone(),
-            Gap {
-                cause,
-                due,
-                healing: false,
-            },
-        );
+        gaps.insert(channel.clone(), Gap { cause, due, healing: false });
     }
 }
 

@@ -49,10 +49,7 @@ fn an_early_message_waits_for_its_predecessor() {
     assert_eq!(arrive(&mut order, START, 3), (Placed::Early, vec![]));
     assert_eq!(arrive(&mut order, START, 3), (Placed::Duplicate, vec![]));
     assert_eq!(arrive(&mut order, START, 2), (Placed::Early, vec![]));
-    assert_eq!(
-        arrive(&mut order, START, 1),
-        (Placed::InOrder, vec![1, 2, 3])
-    );
+    assert_eq!(arrive(&mut order, START, 1), (Placed::InOrder, vec![1, 2, 3]));
     assert_eq!(order.next_due(), None);
 }
 
@@ -61,17 +58,10 @@ fn a_gap_is_due_after_its_patience_and_then_healed() {
     let mut order = order_at(0);
     arrive(&mut order, START, 3);
     assert_eq!(order.next_due(), Some(PATIENCE));
-    assert_eq!(order.due(PATIENCE - Duration::from_millis(1), 9), []);
+    assert_eq!(order.due(PATIENCE / 2, 9), []);
     assert_eq!(range(&order.due(PATIENCE, 9)), [(0, 3)]);
-    assert_eq!(
-        order.due(PATIENCE, 9),
-        [],
-        "a gap that is being healed is not due again"
-    );
-    assert_eq!(
-        heal(&mut order, PATIENCE, 3, &[1, 2, 3]),
-        (0, vec![1, 2, 3])
-    );
+    assert_eq!(order.due(PATIENCE, 9), [], "a gap that is being healed is not due again");
+    assert_eq!(heal(&mut order, PATIENCE, 3, &[1, 2, 3]), (0, vec![1, 2, 3]));
     assert_eq!(order.next_due(), None);
 }
 
@@ -90,16 +80,9 @@ fn the_loss_of_the_newest_message_shows_by_comparing_positions() {
     order.compare(START, &channel(), 4, true);
     assert_eq!(order.next_due(), None);
     order.compare(START, &channel(), 6, true);
-    assert_eq!(
-        order.next_due(),
-        Some(PATIENCE),
-        "the broker may still bring them"
-    );
+    assert_eq!(order.next_due(), Some(PATIENCE), "the broker may still bring them");
     let missing = order.due(PATIENCE, 9);
-    assert_eq!(
-        (range(&missing), missing[0].cause),
-        (vec![(4, 6)], GapCause::Position)
-    );
+    assert_eq!((range(&missing), missing[0].cause), (vec![(4, 6)], GapCause::Position));
 }
 
 #[test]
@@ -114,10 +97,7 @@ fn numbers_that_no_row_holds_are_skipped_and_counted() {
     let mut order = order_at(0);
     arrive(&mut order, START, 7);
     order.due(PATIENCE, 9);
-    assert_eq!(
-        heal(&mut order, PATIENCE, 7, &[2, 5, 7]),
-        (4, vec![2, 5, 7])
-    );
+    assert_eq!(heal(&mut order, PATIENCE, 7, &[2, 5, 7]), (4, vec![2, 5, 7]));
     assert_eq!(arrive(&mut order, PATIENCE, 8), (Placed::InOrder, vec![8]));
 }
 
@@ -160,11 +140,7 @@ fn what_arrives_before_the_baseline_is_known_is_neither_lost_nor_repeated() {
     order.begin(START, &channel(), 5, &mut delivered);
     assert_eq!(delivered, [6]);
     order.begin(START, &channel(), 9, &mut delivered);
-    assert_eq!(
-        arrive(&mut order, START, 7),
-        (Placed::InOrder, vec![7]),
-        "the first baseline stands"
-    );
+    assert_eq!(arrive(&mut order, START, 7), (Placed::InOrder, vec![7]), "the first baseline stands");
 }
 
 #[test]
@@ -208,22 +184,9 @@ fn exists(seq: u64) -> bool {
 
 fn answer(order: &mut Order<u64>, now: Duration, gap: &Missing, delivered: &mut Vec<u64>) {
     const PAGE: usize = 3;
-    let stored: Vec<u64> = (gap.after + 1..=gap.upto)
-        .filter(|seq| exists(*seq))
-        .take(PAGE)
-        .collect();
-    let upto = if stored.len() == PAGE {
-        stored[PAGE - 1]
-    } else {
-        gap.upto
-    };
-    order.healed(
-        now,
-        &gap.channel,
-        upto,
-        stored.iter().map(|seq| (*seq, *seq)),
-        delivered,
-    );
+    let stored: Vec<u64> = (gap.after + 1..=gap.upto).filter(|seq| exists(*seq)).take(PAGE).collect();
+    let upto = if stored.len() == PAGE { stored[PAGE - 1] } else { gap.upto };
+    order.healed(now, &gap.channel, upto, stored.iter().map(|seq| (*seq, *seq)), delivered);
 }
 
 proptest! {
@@ -269,7 +232,9 @@ proptest! {
             if due.is_empty() {
                 break;
             }
-            due.iter().for_each(|gap| answer(&mut order, now, gap, &mut delivered));
+            for gap in &due {
+                answer(&mut order, now, gap, &mut delivered);
+            }
         }
         let all: Vec<u64> = (1..=committed).filter(|seq| exists(*seq)).collect();
         prop_assert_eq!(delivered, all);

@@ -1,0 +1,136 @@
+//! `persist`: the group commit. Whatever arrived while one batch was being committed is the next batch.
+
+mod append;
+mod writer;
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use uuid::Uuid;
+
+use crate::{
+    config,
+    protocol::{Ack, ChannelName, Message, OriginStamps, SenderName},
+    telemetry::{labels::PublishOutcome, metrics::metrics},
+};
+use writer::Writer;
+
+/// A message that was accepted and has no sequence number yet.
+#[derive(Debug)]
+pub struct Draft {
+    /// The channel's name.
+    pub channel: ChannelName,
+    /// The identity that it gets if it turns out to be new.
+    pub id: Uuid,
+    /// Who publishes it.
+    pub sender: SenderName,
+    /// What the publisher calls it.
+    pub client_message_id: Uuid,
+    /// The text, without U+0000.
+    pub body: String,
+    /// W3C Trace Context of the publisher's span.
+    pub traceparent: Option<String>,
+    /// When its frame was read.
+    pub accepted_us: u64,
+    /// When it was queued here.
+    pub queued_us: u64,
+    /// Where the publisher's answer goes.
+    pub reply: oneshot::Sender<Result<Ack, PersistError>>,
+}
+
+/// A message that is durable, on its way to `publish`.
+#[derive(Debug)]
+pub struct Committed {
+    /// The message as it is stored.
+    pub message: Message,
+    /// When it passed the hops so far.
+    pub stamps: OriginStamps,
+}
+
+/// Why a message was not stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PersistError {
+    /// The same sender used the `client_message_id` in this channel for another body.
+    #[error("this client_message_id was used for another body")]
+    Conflict,
+    /// PostgreSQL refuses the data.
+    #[error("the message can't be stored")]
+    Rejected,
+    /// The queue is full.
+    #[error("too many messages wait to be stored; try again")]
+    Busy,
+    /// PostgreSQL is away or too slow. Whether the message was stored is unknown; a retry with the same
+    /// `client_message_id` finds out.
+    #[error("the database can't be reached or is too slow; try again with the same client_message_id")]
+    Unavailable,
+}
+
+/// The way to the writers. When the last clone is dropped they finish what waits, then stop.
+#[derive(Clone)]
+pub struct Persist {
+    writers: Arc<[WriterHandle]>,
+}
+
+struct WriterHandle {
+    queue: mpsc::Sender<Draft>,
+    connected: Arc<AtomicBool>,
+}
+
+impl Persist {
+    /// Starts the writers. Each batch that they commit goes to `committed`, which must not block.
+    pub fn start(
+        config: config::Persist,
+        database: &PgConnectOptions,
+        committed: impl Fn(Vec<Committed>) + Clone + Send + 'static,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let start_writer = |_| {
+            let (queue, drafts) = mpsc::channel(config.queue_max);
+            let connected = Arc::new(AtomicBool::new(true));
+            let handle = WriterHandle { queue, connected: connected.clone() };
+            let committed = committed.clone();
+            tasks.spawn(Writer::new(config, database.clone(), connected, committed).run(drafts));
+            handle
+        };
+        Self { writers: (0..config.writers).map(start_writer).collect() }
+    }
+
+    /// Queues a message. The answer comes through its `reply` once it is committed or refused; an error
+    /// here means that it was not queued, and `reply` is dropped.
+    pub fn append(&self, draft: Draft) -> Result<(), PersistError> {
+        let writer = self.writer_of(&draft.channel);
+        if !writer.connected.load(Ordering::Relaxed) {
+            return Err(refused(PersistError::Unavailable));
+        }
+        writer.queue.try_send(draft).map_err(|_| refused(PersistError::Busy))
+    }
+
+    /// A channel always has the same writer: two of them would change the order of a sender's messages.
+    fn writer_of(&self, channel: &ChannelName) -> &WriterHandle {
+        let mut hasher = DefaultHasher::new();
+        channel.hash(&mut hasher);
+        let number = hasher.finish() % self.writers.len() as u64;
+        &self.writers[usize::try_from(number).expect("less than the number of writers")]
+    }
+}
+
+fn refused(error: PersistError) -> PersistError {
+    let outcome = match error {
+        PersistError::Conflict => PublishOutcome::Conflict,
+        PersistError::Rejected => PublishOutcome::Rejected,
+        PersistError::Busy => PublishOutcome::Busy,
+        PersistError::Unavailable => PublishOutcome::Unavailable,
+    };
+    metrics().publishes.of(outcome).increment(1);
+    error
+}

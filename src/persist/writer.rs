@@ -1,0 +1,200 @@
+//! A writer: one connection to PostgreSQL, one batch at a time.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use super::{
+    Committed, Draft, PersistError,
+    append::{Failure, Placed, append},
+    refused,
+};
+use crate::{
+    clock, config,
+    hop::Hop,
+    protocol::{Ack, Message, OriginStamps},
+    telemetry::{
+        labels::{PersistRetry, PublishOutcome},
+        metrics::metrics,
+    },
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub(super) struct Writer<F> {
+    config: config::Persist,
+    database: PgConnectOptions,
+    connection: Option<PgConnection>,
+    connected: Arc<AtomicBool>,
+    committed: F,
+}
+
+impl<F: Fn(Vec<Committed>)> Writer<F> {
+    /// A writer that has no connection yet. `connected` tells others whether it has one.
+    pub(super) fn new(
+        config: config::Persist,
+        database: PgConnectOptions,
+        connected: Arc<AtomicBool>,
+        committed: F,
+    ) -> Self {
+        Self { config, database, connection: None, connected, committed }
+    }
+
+    /// Commits what is queued, until the queue is closed and empty.
+    pub(super) async fn run(mut self, mut drafts: mpsc::Receiver<Draft>) {
+        let mut batch = Vec::with_capacity(self.config.batch_max);
+        loop {
+            if self.connection.is_none() {
+                self.reconnect_refusing(&mut drafts).await;
+            }
+            if drafts.recv_many(&mut batch, self.config.batch_max).await == 0 {
+                return;
+            }
+            metrics().persist_queue.set(drafts.len() as f64);
+            self.commit(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Connects, however long it takes, and refuses what is queued meanwhile instead of letting it wait.
+    async fn reconnect_refusing(&mut self, drafts: &mut mpsc::Receiver<Draft>) {
+        while !self.connect().await {
+            if drafts.is_closed() && drafts.is_empty() {
+                return;
+            }
+            while let Ok(draft) = drafts.try_recv() {
+                reply(draft.reply, Err(refused(PersistError::Unavailable)));
+            }
+            sleep(RECONNECT_PAUSE).await;
+        }
+    }
+
+    async fn connect(&mut self) -> bool {
+        if self.connection.is_none() {
+            let attempt = timeout(CONNECT_TIMEOUT, self.database.connect()).await;
+            self.connection = attempt.ok().and_then(Result::ok);
+        }
+        self.connected.store(self.connection.is_some(), Ordering::Relaxed);
+        self.connection.is_some()
+    }
+
+    /// Commits a batch. One that holds a row which PostgreSQL refuses is split until that row is alone.
+    async fn commit(&mut self, batch: Vec<Draft>) {
+        let mut todo = vec![batch];
+        while let Some(mut batch) = todo.pop() {
+            match self.append(&batch).await {
+                Ok(placed) => self.finish(batch, placed),
+                Err(Failure::Data) if batch.len() > 1 => {
+                    metrics().persist_retries.of(PersistRetry::Split).increment(1);
+                    let second_half = batch.split_off(batch.len() / 2);
+                    todo.push(second_half);
+                    todo.push(batch);
+                }
+                Err(failure) => {
+                    let error = match failure {
+                        Failure::Data => PersistError::Rejected,
+                        Failure::Contention | Failure::Connection => PersistError::Unavailable,
+                    };
+                    for draft in batch {
+                        reply(draft.reply, Err(refused(error)));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends a batch until it is committed, refused or out of time. To send it twice is safe: what was
+    /// committed the first time is a repeat the second time.
+    async fn append(&mut self, batch: &[Draft]) -> Result<Vec<Placed>, Failure> {
+        let deadline = Instant::now() + self.config.timeout;
+        loop {
+            let started = Instant::now();
+            let failure = match timeout_at(deadline, self.append_once(batch)).await {
+                Ok(Ok(placed)) => {
+                    metrics().commit.record(started.elapsed());
+                    return Ok(placed);
+                }
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::Connection,
+            };
+            match failure {
+                Failure::Data => return Err(failure),
+                Failure::Contention => metrics().persist_retries.of(PersistRetry::Contention).increment(1),
+                Failure::Connection => {
+                    metrics().persist_retries.of(PersistRetry::Connection).increment(1);
+                    self.connection = None;
+                    self.connected.store(false, Ordering::Relaxed);
+                    sleep(RECONNECT_PAUSE).await;
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(failure);
+            }
+        }
+    }
+
+    async fn append_once(&mut self, batch: &[Draft]) -> Result<Vec<Placed>, Failure> {
+        self.connect().await;
+        append(self.connection.as_mut().ok_or(Failure::Connection)?, batch).await
+    }
+
+    /// Hands the committed messages on, then tells the publishers.
+    fn finish(&self, batch: Vec<Draft>, placed: Vec<Placed>) {
+        let committed_us = clock::now_us();
+        metrics().batch_messages.record(batch.len() as f64);
+        let mut committed = Vec::with_capacity(batch.len());
+        let mut replies = Vec::with_capacity(batch.len());
+        for (draft, placed) in batch.into_iter().zip(placed) {
+            if placed.conflict {
+                replies.push((draft.reply, Err(refused(PersistError::Conflict))));
+                continue;
+            }
+            metrics().hop(Hop::Persist, committed_us.saturating_sub(draft.queued_us));
+            let outcome = if placed.repeated { PublishOutcome::Repeated } else { PublishOutcome::Stored };
+            metrics().publishes.of(outcome).increment(1);
+            let stamps =
+                OriginStamps { accepted_us: draft.accepted_us, queued_us: draft.queued_us, committed_us };
+            let message = Message {
+                channel: draft.channel,
+                seq: placed.seq.cast_unsigned(),
+                id: placed.id,
+                sender: draft.sender,
+                client_message_id: draft.client_message_id,
+                body: draft.body,
+                accepted_at_ms: placed.accepted_at_ms.cast_unsigned(),
+                traceparent: draft.traceparent,
+                timing: None,
+            };
+            let ack = Ack {
+                channel: message.channel.clone(),
+                seq: message.seq,
+                id: message.id,
+                client_message_id: message.client_message_id,
+                repeated: placed.repeated,
+            };
+            // A repeat is published again too: the first publish may have been lost.
+            committed.push(Committed { message, stamps });
+            replies.push((draft.reply, Ok(ack)));
+        }
+        (self.committed)(committed);
+        for (to, answer) in replies {
+            reply(to, answer);
+        }
+    }
+}
+
+/// A publisher that has gone meanwhile doesn't matter: it will retry, or read history.
+fn reply(to: oneshot::Sender<Result<Ack, PersistError>>, answer: Result<Ack, PersistError>) {
+    let _ = to.send(answer);
+}

@@ -1,0 +1,165 @@
+//! Healing: what `receive` reads from PostgreSQL, and what it makes of the answers.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::sync::oneshot;
+
+use super::{Receive, order::Missing};
+use crate::{
+    clock,
+    history::HistoryError,
+    hop::Origin,
+    protocol::{ChannelName, Message},
+    send::Delivery,
+    telemetry::{
+        labels::{CheckTrigger, GapCause},
+        metrics::metrics,
+    },
+};
+
+/// Channels that one read heals, and messages of each: together they bound its memory.
+const HEALED_CHANNELS_MAX: usize = 64;
+const HEALED_MESSAGES_MAX: usize = 64;
+/// How long to wait after a read for healing that failed.
+const HEAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a read brought.
+pub(super) enum Read {
+    Missing(Vec<Missing>, Result<Vec<Message>, HistoryError>),
+    Positions(Result<Vec<(ChannelName, u64)>, HistoryError>),
+    Baseline(ChannelName, Result<u64, HistoryError>),
+}
+
+impl Receive {
+    /// Reads what is missing and overdue.
+    pub(super) fn heal(&mut self) {
+        if self.healing {
+            return;
+        }
+        let missing = self.order.due(self.now(), HEALED_CHANNELS_MAX);
+        if missing.is_empty() {
+            return;
+        }
+        for gap in &missing {
+            metrics().gaps.of(gap.cause).increment(1);
+            if gap.cause == GapCause::Position {
+                self.checks.found_missing();
+            }
+        }
+        self.healing = true;
+        let history = self.history.clone();
+        self.reads.spawn(async move {
+            let ranges = missing.iter().map(|gap| (&gap.channel, gap.after, gap.upto));
+            let stored = history.pages(ranges, HEALED_MESSAGES_MAX).await;
+            Read::Missing(missing, stored)
+        });
+    }
+
+    /// Compares all positions with the channels' counters; if that is being done, once more afterwards.
+    pub(super) fn check(&mut self, trigger: CheckTrigger) {
+        if self.checks.call(trigger) {
+            let channels: Vec<ChannelName> = self.order.watched().cloned().collect();
+            let history = self.history.clone();
+            self.reads.spawn(async move { Read::Positions(history.positions(&channels).await) });
+        }
+    }
+
+    pub(super) fn on_read(&mut self, read: Read) {
+        match read {
+            Read::Missing(missing, stored) => {
+                self.healing = false;
+                match stored {
+                    Ok(messages) => self.on_healed(missing, messages),
+                    Err(error) => self.on_heal_failed(&missing, &error),
+                }
+            }
+            Read::Baseline(channel, last_seq) => self.on_baseline(&channel, last_seq),
+            Read::Positions(positions) => {
+                if let Some(trigger) = self.checks.done(positions.is_ok()) {
+                    self.check(trigger);
+                }
+                self.on_positions(positions);
+            }
+        }
+        self.heal();
+    }
+
+    fn on_positions(&mut self, positions: Result<Vec<(ChannelName, u64)>, HistoryError>) {
+        let now = self.now();
+        match positions {
+            Ok(positions) => {
+                for (channel, last_seq) in positions {
+                    self.order.compare(now, &channel, last_seq, self.checks.broker_up());
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not compare positions; trying again");
+                metrics().heal_failures.increment(1);
+            }
+        }
+    }
+
+    fn on_healed(&mut self, missing: Vec<Missing>, messages: Vec<Message>) {
+        let received_us = clock::now_us();
+        metrics().healed.increment(messages.len() as u64);
+        let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
+        for message in messages {
+            let (channel, seq) = (message.channel.clone(), message.seq);
+            let delivery = Delivery { message, origin: Origin::Healed, stamps: None, received_us };
+            stored.entry(channel).or_default().push((seq, delivery));
+        }
+        let now = self.now();
+        for gap in missing {
+            let stored = stored.remove(&gap.channel).unwrap_or_default();
+            // A full page says nothing about what comes after its last message.
+            let complete_upto = match stored.iter().map(|(seq, _)| *seq).max() {
+                Some(last) if stored.len() == HEALED_MESSAGES_MAX => last,
+                _ => gap.upto,
+            };
+            let skipped = self.order.healed(now, &gap.channel, complete_upto, stored, &mut self.deliver);
+            metrics().skipped.increment(skipped);
+        }
+        self.deliver();
+    }
+
+    fn on_heal_failed(&mut self, missing: &[Missing], error: &HistoryError) {
+        tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");
+        metrics().heal_failures.increment(1);
+        let now = self.now();
+        for gap in missing {
+            self.order.heal_failed(now, &gap.channel, HEAL_PAUSE);
+        }
+    }
+
+    /// A channel starts behind its counter. Clients read the counter for themselves only after that: were
+    /// the channel to start at what one of them read, another one that had read less would miss messages.
+    pub(super) fn read_baseline(&mut self, channel: ChannelName, joined: oneshot::Sender<Option<u64>>) {
+        let waiting = self.joining.entry(channel.clone()).or_default();
+        waiting.push(joined);
+        if waiting.len() == 1 {
+            let history = self.history.clone();
+            self.reads.spawn(async move {
+                let last_seq = history.last_seq(&channel).await;
+                Read::Baseline(channel, last_seq)
+            });
+        }
+    }
+
+    fn on_baseline(&mut self, channel: &ChannelName, last_seq: Result<u64, HistoryError>) {
+        let waiting = self.joining.remove(channel).unwrap_or_default();
+        match last_seq {
+            Ok(last_seq) => {
+                let now = self.now();
+                self.order.begin(now, channel, last_seq, &mut self.deliver);
+                self.deliver();
+                // The first one asked before it was read; to those that came meanwhile it may be old.
+                let answers = std::iter::once(Some(last_seq)).chain(std::iter::repeat(None));
+                for (joined, answer) in waiting.into_iter().zip(answers) {
+                    let _ = joined.send(answer);
+                }
+            }
+            // They are dropped, which tells them.
+            Err(error) => tracing::warn!(%error, %channel, "could not read a channel's counter"),
+        }
+    }
+}

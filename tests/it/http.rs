@@ -1,0 +1,185 @@
+//! The HTTP interface: publishing, history, health and metrics.
+
+use std::net::SocketAddr;
+
+use hopline::protocol::{Ack, ErrorCode, HistoryPage, ProtocolError};
+use reqwest::{Client, Response, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Peer, lab_with, soon};
+
+async fn post(address: SocketAddr, channel: &str, body: &Value) -> Response {
+    let url = format!("http://{address}/v1/channels/{channel}/messages");
+    Client::new().post(url).json(body).send().await.unwrap()
+}
+
+async fn get(address: SocketAddr, path: &str) -> Response {
+    reqwest::get(format!("http://{address}{path}")).await.unwrap()
+}
+
+async fn refusal(response: Response) -> (StatusCode, ErrorCode) {
+    let status = response.status();
+    (status, response.json::<ProtocolError>().await.unwrap().code)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_publishes_like_a_frame() {
+    let lab = lab_with(2, &[]).await;
+    let mut reader = Peer::connect(lab.addrs()[1], "reader").await;
+    reader.subscribe("general", None).await;
+    let id = Uuid::new_v4();
+    let body = json!({ "client_message_id": id, "body": "by post", "sender": "alice" });
+    let first = post(lab.addrs()[0], "general", &body).await;
+    assert_eq!(first.status(), StatusCode::CREATED);
+    let ack: Ack = first.json().await.unwrap();
+    assert_eq!(reader.receives(1..=1).await[0].id, ack.id);
+    let again = post(lab.addrs()[1], "general", &body).await;
+    assert_eq!(again.status(), StatusCode::OK);
+    assert_eq!(again.json::<Ack>().await.unwrap(), Ack { repeated: true, ..ack });
+    let other = json!({ "client_message_id": id, "body": "changed", "sender": "alice" });
+    let conflict = post(lab.addrs()[0], "general", &other).await;
+    assert_eq!(refusal(conflict).await, (StatusCode::CONFLICT, ErrorCode::Conflict));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_paged_to_its_end() {
+    let lab = lab_with(1, &[]).await;
+    let address = lab.addrs()[0];
+    let mut alice = Peer::connect(address, "alice").await;
+    for _ in 0..5 {
+        alice.publish("general", "x").await;
+    }
+    let (mut after_seq, mut seqs) = (Some(0), Vec::new());
+    while let Some(after) = after_seq {
+        let path = format!("/v1/channels/general/messages?after_seq={after}&limit=2");
+        let page: HistoryPage = get(address, &path).await.json().await.unwrap();
+        assert_eq!(page.last_seq, 5);
+        assert!(page.messages.len() <= 2);
+        seqs.extend(page.messages.iter().map(|message| message.seq));
+        after_seq = page.next_after_seq;
+    }
+    assert_eq!(seqs, [1, 2, 3, 4, 5]);
+    let empty: HistoryPage = get(address, "/v1/channels/nobody/messages").await.json().await.unwrap();
+    assert_eq!(empty, HistoryPage { messages: vec![], last_seq: 0, next_after_seq: None });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_get_typed_errors() {
+    let lab = lab_with(1, &[]).await;
+    let address = lab.addrs()[0];
+    let id = Uuid::new_v4();
+    let cases = [
+        ("general", json!({}), StatusCode::BAD_REQUEST, ErrorCode::Malformed),
+        (
+            "general",
+            json!({ "client_message_id": 7, "body": "x", "sender": "a" }),
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Malformed,
+        ),
+        (
+            "general",
+            json!({ "client_message_id": id, "body": "x", "sender": "a b" }),
+            StatusCode::BAD_REQUEST,
+            ErrorCode::Malformed,
+        ),
+        (
+            "a%20b",
+            json!({ "client_message_id": id, "body": "x", "sender": "a" }),
+            StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidName,
+        ),
+        (
+            "general",
+            json!({ "client_message_id": id, "body": "", "sender": "a" }),
+            StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidBody,
+        ),
+        (
+            "general",
+            json!({ "client_message_id": id, "body": "\u{0}", "sender": "a" }),
+            StatusCode::BAD_REQUEST,
+            ErrorCode::InvalidBody,
+        ),
+        (
+            "general",
+            json!({ "client_message_id": id, "body": "x".repeat(5000), "sender": "a" }),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::BodyTooLarge,
+        ),
+        (
+            "general",
+            json!({ "client_message_id": id, "body": "x".repeat(100_000), "sender": "a" }),
+            StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::BodyTooLarge,
+        ),
+    ];
+    for (channel, body, status, code) in cases {
+        assert_eq!(refusal(post(address, channel, &body).await).await, (status, code), "{body}");
+    }
+    for path in ["after_seq=-1", "after_seq=x", "after_seq=18446744073709551616", "limit=x"] {
+        let response = get(address, &format!("/v1/channels/general/messages?{path}")).await;
+        assert_eq!(refusal(response).await, (StatusCode::BAD_REQUEST, ErrorCode::Malformed), "{path}");
+    }
+    let far = get(address, "/v1/channels/general/messages?after_seq=18446744073709551615").await;
+    assert_eq!(far.json::<HistoryPage>().await.unwrap().messages, []);
+    let plain = get(address, "/v1/ws").await;
+    assert_eq!(refusal(plain).await, (StatusCode::BAD_REQUEST, ErrorCode::Malformed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_says_what_is_wrong() {
+    let lab = lab_with(1, &[]).await;
+    let address = lab.addrs()[0];
+    let ready = async || {
+        let response = get(address, "/readyz").await;
+        (response.status(), response.json::<Value>().await.unwrap())
+    };
+    soon("the broker's connection", async {
+        while ready().await.1 != json!({ "ready": true, "database": "ok", "broker": "ok", "server": "ok" }) {}
+    })
+    .await;
+    lab.redis().kill();
+    soon("the broker's loss", async { while ready().await.1["broker"] != "degraded" {} }).await;
+    assert_eq!(ready().await.0, StatusCode::OK, "all servers lost the broker: none is better than this one");
+    lab.postgres().kill().await;
+    let (status, body) = ready().await;
+    assert_eq!((status, &body["database"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("failed")));
+    assert_eq!(body["problems"].as_array().unwrap().len(), 2, "{body}");
+    assert_eq!(get(address, "/livez").await.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_served_to_operators_only() {
+    let lab = lab_with(1, &[]).await;
+    let server = lab.server("a");
+    assert_eq!(get(server.public_addr(), "/metrics").await.status(), StatusCode::NOT_FOUND);
+    let mut alice = Peer::connect(server.public_addr(), "alice").await;
+    alice.subscribe("general", None).await;
+    alice.0.publish("general", Uuid::new_v4(), "x").await.unwrap();
+    alice.next().await;
+    alice.next().await;
+    soon("a figure for each hop", async {
+        loop {
+            let text = get(server.admin_addr(), "/metrics").await.text().await.unwrap();
+            let counted = |series: &str| {
+                let name = format!("hopline_hop_duration_seconds_count{{{series}}} 1");
+                text.lines().any(|line| line == name)
+            };
+            let series = [
+                r#"hop="accept""#,
+                r#"hop="persist""#,
+                r#"hop="publish""#,
+                r#"hop="broadcast",origin="self""#,
+                r#"hop="receive""#,
+                r#"hop="send",recipient="first""#,
+                r#"hop="send",recipient="median""#,
+                r#"hop="send",recipient="last""#,
+            ];
+            if series.iter().all(|series| counted(series)) {
+                break;
+            }
+        }
+    })
+    .await;
+}

@@ -1,0 +1,143 @@
+//! What the tests share: a lab of this build's servers, clients that fail loudly, and a look at the database.
+
+mod gate;
+
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use hopline::protocol::{Ack, ErrorCode, Message, ProtocolError, ServerFrame};
+use hopline_loadtest::{
+    client::{Client, Closed},
+    lab::{Lab, LabOptions},
+};
+use sqlx::{Connection, PgConnection};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub(crate) use gate::Gate;
+
+/// The longest that anything awaited may take. Only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A lab with `servers` servers, each with the flags `args`.
+pub(crate) async fn lab_with(servers: usize, args: &[&str]) -> Lab {
+    let options = LabOptions {
+        servers,
+        server_binary: Some(PathBuf::from(env!("CARGO_BIN_EXE_hopline"))),
+        server_args: args.iter().map(ToString::to_string).collect(),
+        ..LabOptions::default()
+    };
+    Lab::start(options).await.expect("the lab starts")
+}
+
+/// A lab with three servers.
+pub(crate) async fn lab() -> Lab {
+    lab_with(3, &[]).await
+}
+
+/// Fails the test if `future` takes too long.
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
+}
+
+/// A connection to the lab's database.
+pub(crate) async fn database(lab: &Lab) -> PgConnection {
+    PgConnection::connect(lab.database_url()).await.expect("the lab's database answers")
+}
+
+/// A client, and the expectations that tests have of it.
+pub(crate) struct Peer(pub(crate) Client);
+
+impl Peer {
+    pub(crate) async fn connect(address: SocketAddr, sender: &str) -> Self {
+        Self(Client::connect(address, sender).await.expect("the server takes a client"))
+    }
+
+    pub(crate) async fn next(&mut self) -> ServerFrame {
+        soon("a frame", self.0.next_frame()).await.expect("the connection stands")
+    }
+
+    /// Subscribes; returns `last_seq`, `recovered` and `history`.
+    pub(crate) async fn subscribe(
+        &mut self,
+        channel: &str,
+        after_seq: Option<u64>,
+    ) -> (u64, bool, Option<String>) {
+        self.0.subscribe(channel, after_seq, true).await.unwrap();
+        match self.next().await {
+            ServerFrame::Subscribed { last_seq, recovered, history, .. } => (last_seq, recovered, history),
+            other => panic!("expected subscribed, got {other:?}"),
+        }
+    }
+
+    /// Publishes a new message and waits for its acknowledgement.
+    pub(crate) async fn publish(&mut self, channel: &str, body: &str) -> Ack {
+        self.publish_as(channel, Uuid::new_v4(), body).await
+    }
+
+    pub(crate) async fn publish_as(&mut self, channel: &str, id: Uuid, body: &str) -> Ack {
+        self.0.publish(channel, id, body).await.unwrap();
+        match self.next().await {
+            ServerFrame::Ack(ack) => ack,
+            other => panic!("expected ack, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn refusal(&mut self) -> ProtocolError {
+        match self.next().await {
+            ServerFrame::Error(error) => error,
+            other => panic!("expected an error, got {other:?}"),
+        }
+    }
+
+    pub(crate) async fn refused(&mut self, code: ErrorCode) {
+        assert_eq!(self.refusal().await.code, code);
+    }
+
+    pub(crate) async fn message(&mut self) -> Message {
+        match self.next().await {
+            ServerFrame::Message(message) => message,
+            other => panic!("expected a message, got {other:?}"),
+        }
+    }
+
+    /// Exactly these numbers, in this order, and nothing else before them.
+    pub(crate) async fn receives(&mut self, seqs: RangeInclusive<u64>) -> Vec<Message> {
+        let mut messages = Vec::new();
+        for seq in seqs {
+            let message = self.message().await;
+            assert_eq!(message.seq, seq);
+            messages.push(message);
+        }
+        messages
+    }
+
+    /// Nothing is waiting: the answer to a ping is the next frame.
+    pub(crate) async fn receives_nothing_more(&mut self) {
+        self.0.send(&hopline::protocol::ClientFrame::Ping).await.unwrap();
+        assert_eq!(self.next().await, ServerFrame::Pong);
+    }
+
+    pub(crate) async fn closed(&mut self) -> Closed {
+        soon("the end of the connection", self.0.closed()).await
+    }
+}
+
+/// The sum of a server's metric over the series whose text holds all of `labels`.
+pub(crate) async fn metric(admin: SocketAddr, name: &str, labels: &[&str]) -> f64 {
+    let text = reqwest::get(format!("http://{admin}/metrics")).await.unwrap().text().await.unwrap();
+    let series = text.lines().filter(|line| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))
+            && labels.iter().all(|label| line.contains(label))
+    });
+    series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+}
+
+/// Waits until a server's metric reaches a value, for things that no client can see.
+pub(crate) async fn metric_reaches(admin: SocketAddr, name: &str, labels: &[&str], at_least: f64) {
+    soon(name, async {
+        while metric(admin, name, labels).await < at_least {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}

@@ -1,5 +1,5 @@
 //! `connection`: the client's side of a server. One task reads a client's frames and answers them, another
-//! one ([`send::write`]) writes its queue.
+//! one ([`send::write()`]) writes its queue.
 
 mod inbound;
 mod requests;

@@ -53,7 +53,7 @@ struct CutOff {
     signal: CancellationToken,
 }
 
-/// The reading end of a client's queue, for [`write`].
+/// The reading end of a client's queue, for [`write()`].
 pub struct ClientQueue {
     queue: mpsc::Receiver<Outgoing>,
     cut_off: Arc<CutOff>,

@@ -1,0 +1,52 @@
+# What developers and CI run. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+# Further flags of the demo's measurement; `make demo DEMO_FLAGS=--help` shows them.
+DEMO_FLAGS ?=
+
+heading = @printf '\n== %s\n' '$(1)'
+
+.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test clean
+
+help: ## Lists these targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## Builds, starts PostgreSQL, Redis and three servers, measures, and shows which claims hold.
+	$(call heading,build: the server and the load generator)
+	@cargo build --release --workspace --bins --locked
+	$(call heading,measure: the claims of the architecture decision)
+	@$(RELEASE)/hopline-loadtest adr --exit-zero $(DEMO_FLAGS)
+
+test: setup-tests fmt lint docs cargo-test ## Everything that must pass: check, then all tests on real services.
+
+check: fmt lint docs ## What is quick: formatting, lints and documentation.
+
+setup: ## Installs what is missing on this machine, or says what to install.
+	@scripts/setup
+
+# The tests crash and freeze their services, so these are always their own.
+setup-tests:
+	@DATABASE_URL= REDIS_URL= scripts/setup
+
+fmt: ## Checks the formatting.
+	$(call heading,fmt: formatting)
+	@cargo fmt --all --check
+
+lint: ## Runs clippy; a warning is an error.
+	$(call heading,lint: clippy)
+	@cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs: ## Builds the documentation; a broken link is an error.
+	$(call heading,docs: documentation)
+	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+cargo-test: ## Runs all tests, without the checks before them.
+	$(call heading,cargo-test: unit and integration tests with real PostgreSQL and Redis)
+	@env -u DATABASE_URL -u REDIS_URL cargo test --workspace --locked
+
+clean: ## Removes what was built.
+	@cargo clean

@@ -8,6 +8,7 @@ mod delivery;
 mod hostile_input;
 mod http;
 mod persist;
+mod protocol;
 mod sequence;
 mod shutdown;
 mod slow_client;

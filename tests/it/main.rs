@@ -7,6 +7,7 @@ mod configuration;
 mod delivery;
 mod hostile_input;
 mod http;
+mod layout;
 mod persist;
 mod protocol;
 mod sequence;

@@ -5,6 +5,7 @@
 mod broker_loss;
 mod configuration;
 mod delivery;
+mod documents;
 mod hostile_input;
 mod http;
 mod layout;

@@ -5,11 +5,15 @@
 mod broker_loss;
 mod configuration;
 mod delivery;
+mod documents;
 mod hostile_input;
 mod http;
+mod layout;
 mod persist;
+mod protocol;
 mod sequence;
 mod shutdown;
 mod slow_client;
 mod subscribe;
 mod support;
+mod telemetry;

@@ -1,5 +1,6 @@
 //! What the tests share: a lab of this build's servers, clients that fail loudly, and a look at the database.
 
+pub(crate) mod document;
 mod gate;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};

@@ -7,7 +7,7 @@ use axum::{
     body::Bytes,
     extract::{
         DefaultBodyLimit, Path, Query, State, WebSocketUpgrade,
-        rejection::{BytesRejection, QueryRejection},
+        rejection::{BytesRejection, PathRejection, QueryRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
     http::{HeaderName, StatusCode, header},
@@ -105,9 +105,10 @@ struct PageQuery {
 
 async fn page(
     State(public): State<Public>,
-    Path(channel): Path<String>,
+    channel: Result<Path<String>, PathRejection>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Refusal> {
+    let Path(channel) = channel.map_err(|rejection| malformed(&rejection))?;
     let channel = channel_name(&channel)?;
     let Query(query) = query.map_err(|rejection| malformed(&rejection))?;
     let limit = query.limit.unwrap_or(PAGE_MESSAGES_MAX).clamp(1, PAGE_MESSAGES_MAX);
@@ -127,10 +128,11 @@ async fn page(
 
 async fn publish(
     State(public): State<Public>,
-    Path(channel): Path<String>,
+    channel: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let accepted_us = clock::now_us();
+    let Path(channel) = channel.map_err(|rejection| malformed(&rejection))?;
     let body = body.map_err(|rejection| too_large_or_malformed(&rejection))?;
     let PublishRequest { client_message_id, body, sender, traceparent } = serde_json::from_slice(&body)
         .map_err(|error| ProtocolError::new(ErrorCode::Malformed, error.to_string()))?;

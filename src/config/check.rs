@@ -161,7 +161,7 @@ impl Checker {
 
     fn limits(&mut self, args: &ServeArgs) -> Option<Limits> {
         let frame_bytes_max = self.number("--frame-bytes-max", &args.frame_bytes_max, 1024..=16 << 20);
-        let body_bytes_max = self.number("--body-bytes-max", &args.body_bytes_max, 1..=1 << 20);
+        let body_bytes_max = self.number("--body-bytes-max", &args.body_bytes_max, 1..=256 << 10);
         let subscriptions_max = self.number("--subscriptions-max", &args.subscriptions_max, 1..=100_000);
         let outstanding_max = self.number("--outstanding-max", &args.outstanding_max, 1..=100_000);
         let recovered_max = self.number("--recovered-max", &args.recovered_max, 0..=10_000);

@@ -101,18 +101,20 @@ impl Connection {
         let draining = self.shared.draining.clone();
         loop {
             let life_check_at = self.life_check_at();
-            // A client that asks faster than it reads the answers has to wait; only messages may overflow.
-            let has_room = self.client.has_room();
+            // A client that asks faster than it reads has to wait, until there is room for the longest answer:
+            // a subscription's, with what it recovers. Only messages may overflow.
+            let answer_max = self.shared.config.limits.recovered_max + 1;
+            let has_room = self.client.has_room_for(answer_max);
             let client = self.client.clone();
             tokio::select! {
-                () = client.room(), if !has_room => {}
+                () = client.room_for(answer_max), if !has_room => {}
                 frame = stream.next(), if has_room && self.change.is_none() => match inbound::read(frame) {
                     Some(inbound) => self.on_inbound(inbound),
                     None => break,
                 },
                 Some(answer) = self.publishes.next(), if has_room => self.answer(&answer),
                 change = finished(&mut self.change) => self.on_change(change),
-                () = sleep_until(life_check_at) => self.check_life(),
+                () = sleep_until(life_check_at), if self.change.is_none() => self.check_life(),
                 _ = &mut *writer => return self.leave_all().await,
                 () = draining.cancelled() => {
                     self.finish_publishes().await;
@@ -139,6 +141,8 @@ impl Connection {
 
     fn on_change(&mut self, change: Result<Change, ProtocolError>) {
         self.change = None;
+        // Nothing was read meanwhile: the silence was the server's.
+        self.last_seen = Instant::now();
         match change {
             Ok(Change::Subscribed(channel)) => drop(self.subscriptions.insert(channel)),
             Ok(Change::Unsubscribed) => {}

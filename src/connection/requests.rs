@@ -30,7 +30,7 @@ impl Connection {
             ClientFrame::Unsubscribe { channel } => {
                 self.unsubscribe(&channel).map_err(|error| error.in_channel(channel))
             }
-            ClientFrame::Ping => {
+            ClientFrame::Ping {} => {
                 self.answer(&ServerFrame::Pong);
                 Ok(())
             }

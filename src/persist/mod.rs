@@ -112,7 +112,9 @@ impl Persist {
         if !writer.connected.load(Ordering::Relaxed) {
             return Err(refused(PersistError::Unavailable));
         }
-        writer.queue.try_send(draft).map_err(|_| refused(PersistError::Busy))
+        writer.queue.try_send(draft).map_err(|_| refused(PersistError::Busy))?;
+        metrics().persist_queue.increment(1.0);
+        Ok(())
     }
 
     /// A channel always has the same writer: two of them would change the order of a sender's messages.

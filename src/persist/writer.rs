@@ -62,7 +62,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             if drafts.recv_many(&mut batch, self.config.batch_max).await == 0 {
                 return;
             }
-            metrics().persist_queue.set(drafts.len() as f64);
+            metrics().persist_queue.decrement(batch.len() as f64);
             self.commit(std::mem::take(&mut batch)).await;
         }
     }
@@ -74,6 +74,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                 return;
             }
             while let Ok(draft) = drafts.try_recv() {
+                metrics().persist_queue.decrement(1.0);
                 reply(draft.reply, Err(refused(PersistError::Unavailable)));
             }
             sleep(RECONNECT_PAUSE).await;

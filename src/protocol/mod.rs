@@ -56,7 +56,7 @@ pub enum ClientFrame {
         traceparent: Option<String>,
     },
     /// Asks for a `pong`, for clients that can't send WebSocket pings.
-    Ping,
+    Ping {},
 }
 
 /// A frame from a server.

@@ -18,9 +18,17 @@ pub(super) struct Checks {
     /// What called for a check while one was under way, which may have read too early.
     again: Option<CheckTrigger>,
     next_at: Instant,
-    /// Whether the last check found what the broker did not bring, and how many in a row did.
-    found_missing: bool,
+    evidence: Evidence,
     deaf_in_a_row: u32,
+}
+
+/// What came since the last check that was due.
+#[derive(Default)]
+struct Evidence {
+    /// The broker brought something.
+    heard: bool,
+    /// Checking found what the broker did not bring.
+    found_missing: bool,
 }
 
 impl Checks {
@@ -32,7 +40,7 @@ impl Checks {
             under_way: false,
             again: None,
             next_at: Instant::now(),
-            found_missing: false,
+            evidence: Evidence::default(),
             deaf_in_a_row: 0,
         }
     }
@@ -74,16 +82,23 @@ impl Checks {
         self.again.take()
     }
 
-    /// A check has found messages that the broker did not bring in the time that it is given.
-    pub(super) fn found_missing(&mut self) {
-        self.found_missing = true;
+    /// The broker has brought a message.
+    pub(super) fn heard(&mut self) {
+        self.evidence.heard = true;
     }
 
-    /// Whether the broker seems up, but the last checks kept finding what it did not bring. To be asked once
-    /// before each check that is due by itself.
+    /// A check has found messages that the broker did not bring in the time that it is given.
+    pub(super) fn found_missing(&mut self) {
+        self.evidence.found_missing = true;
+    }
+
+    /// Whether the broker seems up and brings nothing, while the last checks kept finding messages. One that
+    /// brings some is not deaf: then it is another server that can't publish. To be asked once before each
+    /// check that is due by itself.
     pub(super) fn broker_is_deaf(&mut self) -> bool {
-        let found_missing = std::mem::take(&mut self.found_missing);
-        self.deaf_in_a_row = if found_missing && self.broker_up { self.deaf_in_a_row + 1 } else { 0 };
+        let Evidence { heard, found_missing } = std::mem::take(&mut self.evidence);
+        self.deaf_in_a_row =
+            if found_missing && !heard && self.broker_up { self.deaf_in_a_row + 1 } else { 0 };
         self.deaf_in_a_row >= DEAF_CHECKS
     }
 }

@@ -124,6 +124,7 @@ impl Receive {
     }
 
     fn on_incoming(&mut self, incoming: &Incoming) {
+        self.checks.heard();
         if incoming.after_overflow {
             self.check(CheckTrigger::Overflow);
         }

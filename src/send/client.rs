@@ -75,14 +75,14 @@ impl Client {
         }
     }
 
-    /// Whether the queue takes another frame.
-    pub fn has_room(&self) -> bool {
-        self.queue.capacity() > 0
+    /// Whether the queue takes so many frames more.
+    pub fn has_room_for(&self, frames: usize) -> bool {
+        self.queue.capacity() >= frames
     }
 
-    /// Returns when the queue takes another frame.
-    pub async fn room(&self) {
-        let _ = self.queue.reserve().await;
+    /// Returns when it does.
+    pub async fn room_for(&self, frames: usize) {
+        let _ = self.queue.reserve_many(frames).await;
     }
 
     /// Closes the connection at once, without what is queued. The first reason stands.

@@ -12,7 +12,7 @@ use crate::{
     clock,
     hop::{Hop, Origin},
     protocol::{ChannelName, CloseCode, Message, OriginStamps, Timing},
-    telemetry::metrics::metrics,
+    telemetry::{labels::DropReason, metrics::metrics},
 };
 
 /// Registrations that may wait. Whoever has one more waits for room.
@@ -188,7 +188,10 @@ impl Fanout {
                 }
                 State::Live(_) => {}
                 State::Joining(held) if held.len() < HELD_MAX => held.push((seq, frames.of(*timing))),
-                State::Joining(_) => client.cut_off(CloseCode::SlowClient),
+                State::Joining(_) => {
+                    metrics().dropped.of(DropReason::SlowClient).increment(1);
+                    client.cut_off(CloseCode::SlowClient);
+                }
             }
         }
         metrics().deliveries.increment(recipients as u64);

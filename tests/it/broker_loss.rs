@@ -157,6 +157,26 @@ async fn a_broker_that_seems_up_and_brings_nothing_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_servers_failure_to_publish_is_not_taken_for_deafness() {
+    let lab = lab_with(1, &["--check-interval-ms=200"]).await;
+    let mute = lab.start_server("mute", &["--redis-topic=elsewhere"]).await.unwrap();
+    let healthy = lab.server("a");
+    let mut reader = Peer::connect(healthy.public_addr(), "reader").await;
+    reader.subscribe("quiet", None).await;
+    let mut alice = Peer::connect(mute.public_addr(), "alice").await;
+    let mut bob = Peer::connect(healthy.public_addr(), "bob").await;
+    for seq in 1..=8 {
+        // The broker brings nothing of the one, which is found by comparison, and all of the other.
+        alice.publish("quiet", "x").await;
+        bob.publish("lively", "x").await;
+        reader.receives(seq..=seq).await;
+    }
+    let admin = healthy.admin_addr();
+    assert!(metric(admin, "hopline_gaps_total", &["position"]).await > 1.0);
+    assert!(metric(admin, "hopline_broker_losses_total", &["deaf"]).await < 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_without_redis_serves_and_delivers_through_the_database() {
     let lab = lab_with(1, &[]).await;
     lab.redis().kill();

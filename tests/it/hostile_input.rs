@@ -43,6 +43,7 @@ async fn frames_that_are_not_of_the_protocol_are_refused_and_the_connection_stan
         ("null", ErrorCode::Malformed),
         ("[[[[[[[[[[", ErrorCode::Malformed),
         (r#"{"type":"no such"}"#, ErrorCode::Malformed),
+        (r#"{"type":"ping","unknown":1}"#, ErrorCode::Malformed),
         (r#"{"type":"subscribe"}"#, ErrorCode::Malformed),
         (r#"{"type":"subscribe","channel":7}"#, ErrorCode::Malformed),
         (r#"{"type":"subscribe","channel":"a","after_seq":-1}"#, ErrorCode::Malformed),

@@ -117,12 +117,20 @@ async fn malformed_requests_get_typed_errors() {
     for (channel, body, status, code) in cases {
         assert_eq!(refusal(post(address, channel, &body).await).await, (status, code), "{body}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_paths_and_queries_get_typed_errors() {
+    let lab = lab_with(1, &[]).await;
+    let address = lab.addrs()[0];
     for path in ["after_seq=-1", "after_seq=x", "after_seq=18446744073709551616", "limit=x"] {
         let response = get(address, &format!("/v1/channels/general/messages?{path}")).await;
         assert_eq!(refusal(response).await, (StatusCode::BAD_REQUEST, ErrorCode::Malformed), "{path}");
     }
     let far = get(address, "/v1/channels/general/messages?after_seq=18446744073709551615").await;
     assert_eq!(far.json::<HistoryPage>().await.unwrap().messages, []);
+    let not_utf8 = get(address, "/v1/channels/%FF/messages").await;
+    assert_eq!(refusal(not_utf8).await, (StatusCode::BAD_REQUEST, ErrorCode::Malformed));
     let plain = get(address, "/v1/ws").await;
     assert_eq!(refusal(plain).await, (StatusCode::BAD_REQUEST, ErrorCode::Malformed));
 }

@@ -86,6 +86,27 @@ async fn a_gap_beyond_the_limit_is_not_recovered_and_can_be_paged_through() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_channels_asked_for_at_once_are_all_recovered_by_a_client_that_keeps_reading() {
+    const CHANNELS: usize = 20;
+    const MISSED: u64 = 60;
+    let lab = lab_with(1, &["--client-queue-max=64", "--recovered-max=60", "--outstanding-max=60"]).await;
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
+    for channel in 0..CHANNELS {
+        for _ in 0..MISSED {
+            alice.publish(&format!("channel-{channel}"), "x").await;
+        }
+    }
+    let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
+    for channel in 0..CHANNELS {
+        reader.0.subscribe(&format!("channel-{channel}"), Some(0), false).await.unwrap();
+    }
+    for _ in 0..CHANNELS {
+        assert!(matches!(reader.next().await, ServerFrame::Subscribed { recovered: true, .. }));
+        reader.receives(1..=MISSED).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn requests_that_contradict_the_subscriptions_are_refused() {
     let lab = lab_with(1, &[]).await;
     let mut reader = Peer::connect(lab.addrs()[0], "reader").await;

@@ -114,7 +114,7 @@ impl Peer {
 
     /// Nothing is waiting: the answer to a ping is the next frame.
     pub(crate) async fn receives_nothing_more(&mut self) {
-        self.0.send(&hopline::protocol::ClientFrame::Ping).await.unwrap();
+        self.0.send(&hopline::protocol::ClientFrame::Ping {}).await.unwrap();
         assert_eq!(self.next().await, ServerFrame::Pong);
     }
 

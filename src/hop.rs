@@ -17,7 +17,7 @@ pub enum Hop {
     Publish,
     /// From the commit, where the publish begins, until a server's subscriber has the message: one figure a server.
     Broadcast,
-    /// From there until it is in order and handed to the queues of the local recipients.
+    /// From there until it is in order and its hand-over to the local recipients' queues begins.
     Receive,
     /// From there until it is written to a recipient's socket: first, median and last are three figures.
     Send,

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{Router, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use sqlx::migrate::MigrateError;
 use tokio::{
     net::TcpListener,
     task::JoinSet,
@@ -29,6 +30,8 @@ use crate::{
 
 /// Attempts to reach PostgreSQL at the start, one a second.
 const MIGRATION_ATTEMPTS: u32 = 30;
+/// How long requests that have begun may take when the server stops.
+const REQUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a server did not start, or did not end well.
@@ -44,7 +47,10 @@ pub enum ServerError {
     },
     /// PostgreSQL can't be reached, or its schema can't be brought up to date.
     #[error("can't prepare the database: {0}")]
-    Database(sqlx::migrate::MigrateError),
+    Database(MigrateError),
+    /// A stage has ended by itself: a defect, and nothing works without it.
+    #[error("{0} has stopped working")]
+    Stage(&'static str),
     /// Something did not finish in time and was cut off.
     #[error("the shutdown took longer than {0:?}; what was left has been cut off")]
     Shutdown(Duration),
@@ -87,11 +93,12 @@ pub async fn run(
     let (broker, events) = broker::start(&config.broker);
     let (registrar, registrations) = Registrar::new();
     let receive = Receive::new(config.node.clone(), config.receive, broker.clone(), history.clone());
-    let receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
+    let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
     let committed = move |batch| publish.hand_over(batch);
-    let persist = Persist::start(config.persist, &config.database.options, committed, &mut stages);
+    let closing = CancellationToken::new();
+    let persist = Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
@@ -104,19 +111,25 @@ pub async fn run(
         draining: shutdown.clone(),
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
-    let public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
+    let mut public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
     let admin = tokio::spawn(serve(admin_listener, admin_routes(metrics), CancellationToken::new()));
 
     ready(&addresses);
-    shutdown.cancelled().await;
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        _ = &mut receiving => return Err(ServerError::Stage("receive")),
+        _ = stages.join_next() => return Err(ServerError::Stage("persist or publish")),
+    }
     let drained = timeout(config.shutdown_timeout, async {
-        // Requests first, then connections; with them go the last senders to `persist`, then to `publish`.
-        let _ = public.await;
+        // Requests first, but a client may have sent half of one and nothing since.
+        let _ = timeout(REQUESTS_TIMEOUT, &mut public).await;
         connections.close();
         connections.wait().await;
+        closing.cancel();
         while stages.join_next().await.is_some() {}
     });
     let drained = drained.await;
+    public.abort();
     receiving.abort();
     admin.abort();
     drained.map_err(|_| ServerError::Shutdown(config.shutdown_timeout))
@@ -130,12 +143,12 @@ fn address_of(listener: &TcpListener, asked_for: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked_for)
 }
 
-/// Waits for a database that is still starting; anything but a lost connection is final.
+/// Waits for a database that is still starting; any other failure is final.
 async fn migrate(history: &History) -> Result<(), ServerError> {
     for attempt in 1.. {
         match history.migrate().await {
             Ok(()) => break,
-            Err(error @ sqlx::migrate::MigrateError::Execute(_)) if attempt < MIGRATION_ATTEMPTS => {
+            Err(MigrateError::Execute(error)) if attempt < MIGRATION_ATTEMPTS && is_starting(&error) => {
                 tracing::warn!(%error, attempt, "PostgreSQL is not ready; trying again");
                 sleep(Duration::from_secs(1)).await;
             }
@@ -143,6 +156,12 @@ async fn migrate(history: &History) -> Result<(), ServerError> {
         }
     }
     Ok(())
+}
+
+/// Whether PostgreSQL doesn't listen yet, or says that it isn't ready (`cannot_connect_now`).
+fn is_starting(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) || code.as_deref() == Some("57P03")
 }
 
 async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) {

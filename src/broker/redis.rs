@@ -80,7 +80,7 @@ impl Broker for RedisBroker {
     }
 
     fn reconnect(&self) {
-        self.deaf.notify_one();
+        self.deaf.notify_waiters();
     }
 }
 

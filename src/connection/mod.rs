@@ -26,6 +26,9 @@ use crate::{
 };
 use inbound::Inbound;
 
+/// How long a client that leaves, or has to, may take to read what is queued for it.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long the client may take to answer the close frame before the connection is dropped.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -124,9 +127,12 @@ impl Connection {
             }
         }
         self.leave_all().await;
-        // The writer stops once its queue has no sender any more, or has written the close frame.
+        // The writer stops once its queue has no sender any more, or has written the close frame; unless the
+        // client does not read.
         drop(self);
-        let _ = writer.await;
+        if timeout(FLUSH_TIMEOUT, &mut *writer).await.is_err() {
+            writer.abort();
+        }
     }
 
     fn on_inbound(&mut self, inbound: Inbound) {

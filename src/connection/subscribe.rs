@@ -24,8 +24,7 @@ impl Subscribe {
         let (channel, session) = (self.channel.clone(), self.client.session);
         match self.catch_up(&shared).await {
             Ok((last_seq, frames)) => {
-                let begin = Registration::Begin { channel: channel.clone(), session, last_seq, frames };
-                shared.registrar.register(begin).await;
+                shared.registrar.begin(channel.clone(), session, last_seq, frames).await;
                 Ok(Change::Subscribed(channel))
             }
             Err(error) => {

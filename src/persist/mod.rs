@@ -13,9 +13,13 @@ use std::{
 
 use sqlx::postgres::PgConnectOptions;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     task::JoinSet,
 };
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -75,7 +79,7 @@ pub enum PersistError {
     Unavailable,
 }
 
-/// The way to the writers. When the last clone is dropped they finish what waits, then stop.
+/// The way to the writers.
 #[derive(Clone)]
 pub struct Persist {
     writers: Arc<[WriterHandle]>,
@@ -87,11 +91,12 @@ struct WriterHandle {
 }
 
 impl Persist {
-    /// Starts the writers. Each batch that they commit goes to `committed`, which must not block.
+    /// Starts the writers. When `closing` is cancelled they take nothing more, commit what waits and stop. Each batch that they commit goes to `committed`, which must not block.
     pub fn start(
         config: config::Persist,
         database: &PgConnectOptions,
         committed: impl Fn(Vec<Committed>) + Clone + Send + 'static,
+        closing: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let start_writer = |_| {
@@ -99,7 +104,9 @@ impl Persist {
             let connected = Arc::new(AtomicBool::new(true));
             let handle = WriterHandle { queue, connected: connected.clone() };
             let committed = committed.clone();
-            tasks.spawn(Writer::new(config, database.clone(), connected, committed).run(drafts));
+            tasks.spawn(
+                Writer::new(config, database.clone(), connected, committed).run(drafts, closing.clone()),
+            );
             handle
         };
         Self { writers: (0..config.writers).map(start_writer).collect() }
@@ -112,7 +119,10 @@ impl Persist {
         if !writer.connected.load(Ordering::Relaxed) {
             return Err(refused(PersistError::Unavailable));
         }
-        writer.queue.try_send(draft).map_err(|_| refused(PersistError::Busy))?;
+        writer.queue.try_send(draft).map_err(|error| match error {
+            TrySendError::Full(_) => refused(PersistError::Busy),
+            TrySendError::Closed(_) => refused(PersistError::Unavailable),
+        })?;
         metrics().persist_queue.increment(1.0);
         Ok(())
     }

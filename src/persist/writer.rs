@@ -14,6 +14,8 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     Committed, Draft, PersistError,
     append::{Failure, Placed, append},
@@ -52,14 +54,22 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         Self { config, database, connection: None, connected, committed }
     }
 
-    /// Commits what is queued, until the queue is closed and empty.
-    pub(super) async fn run(mut self, mut drafts: mpsc::Receiver<Draft>) {
+    /// Commits what is queued. When `closing` is cancelled it takes nothing more, and stops once all that
+    /// waits is committed or refused.
+    pub(super) async fn run(mut self, mut drafts: mpsc::Receiver<Draft>, closing: CancellationToken) {
         let mut batch = Vec::with_capacity(self.config.batch_max);
         loop {
             if self.connection.is_none() {
-                self.reconnect_refusing(&mut drafts).await;
+                self.reconnect_refusing(&mut drafts, &closing).await;
             }
-            if drafts.recv_many(&mut batch, self.config.batch_max).await == 0 {
+            let count = tokio::select! {
+                count = drafts.recv_many(&mut batch, self.config.batch_max) => count,
+                () = closing.cancelled(), if !drafts.is_closed() => {
+                    drafts.close();
+                    continue;
+                }
+            };
+            if count == 0 {
                 return;
             }
             metrics().persist_queue.decrement(batch.len() as f64);
@@ -68,14 +78,14 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
     }
 
     /// Connects, however long it takes, and refuses what is queued meanwhile instead of letting it wait.
-    async fn reconnect_refusing(&mut self, drafts: &mut mpsc::Receiver<Draft>) {
+    async fn reconnect_refusing(&mut self, drafts: &mut mpsc::Receiver<Draft>, closing: &CancellationToken) {
         while !self.connect().await {
-            if drafts.is_closed() && drafts.is_empty() {
-                return;
-            }
             while let Ok(draft) = drafts.try_recv() {
                 metrics().persist_queue.decrement(1.0);
                 reply(draft.reply, Err(refused(PersistError::Unavailable)));
+            }
+            if closing.is_cancelled() {
+                return;
             }
             sleep(RECONNECT_PAUSE).await;
         }

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::{Receive, order::Missing};
 use crate::{
     clock,
-    history::HistoryError,
+    history::{History, HistoryError},
     hop::Origin,
     protocol::{ChannelName, Message},
     send::Delivery,
@@ -25,9 +25,24 @@ const HEAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a read brought.
 pub(super) enum Read {
-    Missing(Vec<Missing>, Result<Vec<Message>, HistoryError>),
+    Missing(Vec<Missing>, Result<Stored, HistoryError>),
     Positions(Result<Vec<(ChannelName, u64)>, HistoryError>),
     Baseline(ChannelName, Result<u64, HistoryError>),
+}
+
+/// What PostgreSQL holds of the channels in which messages are missing.
+pub(super) struct Stored {
+    /// The channels' counters, read before the messages.
+    last_seqs: HashMap<ChannelName, u64>,
+    messages: Vec<Message>,
+}
+
+async fn read_missing(history: &History, missing: &[Missing]) -> Result<Stored, HistoryError> {
+    let channels: Vec<ChannelName> = missing.iter().map(|gap| gap.channel.clone()).collect();
+    let last_seqs = history.positions(&channels).await?.into_iter().collect();
+    let ranges = missing.iter().map(|gap| (&gap.channel, gap.after, gap.upto));
+    let messages = history.pages(ranges, HEALED_MESSAGES_MAX).await?;
+    Ok(Stored { last_seqs, messages })
 }
 
 impl Receive {
@@ -49,8 +64,7 @@ impl Receive {
         self.healing = true;
         let history = self.history.clone();
         self.reads.spawn(async move {
-            let ranges = missing.iter().map(|gap| (&gap.channel, gap.after, gap.upto));
-            let stored = history.pages(ranges, HEALED_MESSAGES_MAX).await;
+            let stored = read_missing(&history, &missing).await;
             Read::Missing(missing, stored)
         });
     }
@@ -69,7 +83,7 @@ impl Receive {
             Read::Missing(missing, stored) => {
                 self.healing = false;
                 match stored {
-                    Ok(messages) => self.on_healed(missing, messages),
+                    Ok(stored) => self.on_healed(missing, stored),
                     Err(error) => self.on_heal_failed(&missing, &error),
                 }
             }
@@ -99,7 +113,7 @@ impl Receive {
         }
     }
 
-    fn on_healed(&mut self, missing: Vec<Missing>, messages: Vec<Message>) {
+    fn on_healed(&mut self, missing: Vec<Missing>, Stored { last_seqs, messages }: Stored) {
         let received_us = clock::now_us();
         metrics().healed.increment(messages.len() as u64);
         let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
@@ -111,11 +125,14 @@ impl Receive {
         let now = self.now();
         for gap in missing {
             let stored = stored.remove(&gap.channel).unwrap_or_default();
+            let last_seq = last_seqs.get(&gap.channel).copied().unwrap_or(0);
             // A full page says nothing about what comes after its last message.
             let complete_upto = match stored.iter().map(|(seq, _)| *seq).max() {
                 Some(last) if stored.len() == HEALED_MESSAGES_MAX => last,
-                _ => gap.upto,
+                // A number above the counter is no one's yet, whatever the broker brought.
+                _ => gap.upto.min(last_seq),
             };
+            self.order.refute(&gap.channel, last_seq, gap.upto);
             let skipped = self.order.healed(now, &gap.channel, complete_upto, stored, &mut self.deliver);
             metrics().skipped.increment(skipped);
         }

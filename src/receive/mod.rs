@@ -2,7 +2,7 @@
 //! from PostgreSQL, and hands messages to the recipients.
 //!
 //! One task owns the positions and the subscriptions, so that a client joins between two messages and never
-//! in the middle of one. It does no I/O itself: reads run beside it, one of each kind at a time.
+//! in the middle of one. It does no I/O itself: reads run beside it.
 
 mod checks;
 mod heal;
@@ -114,7 +114,7 @@ impl Receive {
             BrokerEvent::Message(incoming) => self.on_incoming(&incoming),
             BrokerEvent::Lost => {
                 self.checks.set_broker_up(false);
-                self.check(CheckTrigger::Interval);
+                self.check(CheckTrigger::Lost);
             }
             BrokerEvent::Restored => {
                 self.checks.set_broker_up(true);
@@ -160,8 +160,9 @@ impl Receive {
                     self.read_baseline(channel, joined);
                 }
             }
-            Registration::Begin { channel, session, last_seq, frames } => {
+            Registration::Begin { channel, session, last_seq, frames, begun } => {
                 self.fanout.begin(&channel, session, last_seq, frames);
+                let _ = begun.send(());
             }
             Registration::Leave { channel, session, farewell } => {
                 if self.fanout.leave(&channel, session, farewell) {

@@ -44,6 +44,8 @@ pub enum Registration {
         last_seq: u64,
         /// The answer and what was missed.
         frames: Vec<Utf8Bytes>,
+        /// Told when all of it is in the client's queue.
+        begun: oneshot::Sender<()>,
     },
     /// Ends a subscription, after what was handed over before.
     Leave {
@@ -83,6 +85,13 @@ impl Registrar {
         let (joined, confirmation) = oneshot::channel();
         self.register(Registration::Join { channel, client, timing, joined }).await;
         confirmation.await.map_err(|_| NotJoined)
+    }
+
+    /// Lets a subscription begin. See [`Registration::Begin`].
+    pub async fn begin(&self, channel: ChannelName, session: Uuid, last_seq: u64, frames: Vec<Utf8Bytes>) {
+        let (begun, confirmation) = oneshot::channel();
+        self.register(Registration::Begin { channel, session, last_seq, frames, begun }).await;
+        let _ = confirmation.await;
     }
 }
 

@@ -110,6 +110,8 @@ label! {
     CheckTrigger {
         /// Its time had come.
         Interval = "interval",
+        /// The broker connection was lost.
+        Lost = "lost",
         /// The broker connection came back.
         Restored = "restored",
         /// The queue before `receive` overflowed.

@@ -112,6 +112,24 @@ async fn a_gap_is_healed_from_the_database_with_the_sockets_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_the_channel_has_not_reached_is_dropped_and_delivery_goes_on() {
+    let lab = lab_with(1, &[]).await;
+    let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
+    reader.subscribe("general", None).await;
+    let mut database = database(&lab).await;
+    let first = commit(&mut database, "first").await;
+    for seq in [1_000_000, u64::MAX] {
+        broadcast(&lab, &[&Message { seq, ..first.clone() }]).await;
+    }
+    reader.receives(1..=1).await;
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
+    alice.publish("general", "second").await;
+    let second = reader.receives(2..=2).await.remove(0);
+    assert_eq!(second.body, "second");
+    reader.receives_nothing_more().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_loss_of_the_newest_message_is_found_by_comparing_positions() {
     let lab = lab_with(2, &[]).await;
     let mut reader = Peer::connect(lab.addrs()[0], "reader").await;

@@ -2,6 +2,7 @@
 
 use hopline::protocol::{CloseCode, ServerFrame};
 use hopline_loadtest::client::ClientError;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 use uuid::Uuid;
 
 use crate::support::{Peer, lab_with, soon};
@@ -35,6 +36,22 @@ async fn shutdown_answers_what_was_accepted_then_closes_with_its_code() {
     assert!(status.unwrap().success());
     assert_eq!(idle.closed().await.code, Some(CloseCode::ShuttingDown.number()));
     reader.receives(1..=acknowledged).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shutdown_waits_neither_for_half_a_request_nor_for_a_client_that_does_not_read() {
+    let lab = lab_with(1, &["--shutdown-timeout-ms=30000"]).await;
+    let server = lab.server("a");
+    let mut half = TcpStream::connect(server.public_addr()).await.unwrap();
+    half.write_all(b"GET /livez HTTP/1.1\r\nHost: x").await.unwrap();
+    let mut deaf = Peer::connect(server.public_addr(), "deaf").await;
+    deaf.subscribe("general", None).await;
+    let mut alice = Peer::connect(server.public_addr(), "alice").await;
+    for _ in 0..3000 {
+        alice.publish("general", &"x".repeat(4000)).await;
+    }
+    let status = soon("the shutdown", server.terminate()).await.unwrap();
+    assert!(status.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

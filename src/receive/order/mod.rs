@@ -169,6 +169,14 @@ impl<M> Order<M> {
         missing
     }
 
+    /// The channel's counter, read after [`Self::due`] asked for numbers up to `upto`, stands at `last_seq`. If
+    /// that is less, what came with a higher number is no message of this channel, and is dropped.
+    pub fn refute(&mut self, channel: &ChannelName, last_seq: u64, upto: u64) {
+        let Some(lane) = self.lanes.get_mut(channel).filter(|_| last_seq < upto) else { return };
+        lane.ahead.retain(|seq, _| *seq <= last_seq || *seq > upto);
+        lane.horizon = lane.ahead.last_key_value().map_or(last_seq, |(seq, _)| *seq);
+    }
+
     /// Takes what PostgreSQL holds of a channel between the asked-for `after` and `upto`, all of it and in
     /// order. Numbers that it lacks do not exist and are skipped; returns how many.
     ///

@@ -111,6 +111,17 @@ fn a_gap_longer_than_a_page_is_healed_page_by_page() {
 }
 
 #[test]
+fn a_number_beyond_the_counter_is_dropped_and_the_channel_goes_on() {
+    let mut order = order_at(4);
+    arrive(&mut order, START, u64::MAX);
+    assert_eq!(range(&order.due(PATIENCE, 9)), [(4, u64::MAX)]);
+    order.refute(&channel(), 5, u64::MAX);
+    assert_eq!(heal(&mut order, PATIENCE, 5, &[5]), (0, vec![5]));
+    assert_eq!(order.next_due(), None);
+    assert_eq!(arrive(&mut order, PATIENCE, 6), (Placed::InOrder, vec![6]));
+}
+
+#[test]
 fn a_failed_read_is_repeated_after_a_pause() {
     let mut order = order_at(0);
     order.compare(START, &channel(), 1, false);

@@ -159,7 +159,7 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
             measured.throughput.acknowledged_per_s, measured.throughput.delivered_per_s
         ),
     );
-    line(text, "CPU", &cpu(&measured.cpu));
+    line(text, "CPU", &format!("of one core: {}", cpu(&measured.cpu)));
     let memory: Vec<String> = measured
         .memory_bytes
         .iter()

@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -46,7 +47,17 @@ fn build(cargo: &Path) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the load generator's package has no parent folder")?;
-    let output = Command::new(cargo)
+    // What `cargo run` tells this program of its own package would make build scripts that watch it, such as
+    // ring's, run again, and half the tree with them, each time.
+    let of_this_package = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    };
+    let mut command = Command::new(cargo);
+    for (name, _) in env::vars_os().filter(|(name, _)| of_this_package(name)) {
+        command.env_remove(name);
+    }
+    let output = command
         .args(["build", "--release", "--quiet", "--package", NAME, "--bin", NAME])
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace)

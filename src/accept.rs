@@ -8,7 +8,7 @@ use crate::{
     hop::Hop,
     persist::{Draft, Persist, PersistError},
     protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError, SenderName},
-    telemetry::metrics::metrics,
+    telemetry::{metrics::metrics, trace},
 };
 
 /// A publish as a client asks for it.
@@ -65,20 +65,39 @@ impl Accept {
         let channel = channel_name(&request.channel)?;
         self.check_body(&request.body)?;
         let (reply, answer) = oneshot::channel();
+        let id = Uuid::now_v7();
+        let span = trace::accept(&trace::Accepted {
+            traceparent: request.traceparent.as_deref(),
+            channel: &channel,
+            id,
+            body_bytes: request.body.len(),
+            accepted_us: request.accepted_us,
+        });
+        let trace = span.as_ref().map(trace::Open::context);
         let queued_us = clock::now_us();
         let draft = Draft {
             channel,
-            id: Uuid::now_v7(),
+            id,
             sender: request.sender,
             client_message_id: request.client_message_id,
             body: request.body,
             // As the W3C has it, a malformed context is ignored and never an error.
-            traceparent: request.traceparent.filter(|text| is_traceparent(text)),
+            traceparent: trace
+                .as_ref()
+                .map(trace::traceparent)
+                .or_else(|| request.traceparent.filter(|text| trace::is_traceparent(text))),
+            trace,
             accepted_us: request.accepted_us,
             queued_us,
             reply,
         };
-        self.persist.append(draft).map_err(refusal)?;
+        let queued = self.persist.append(draft);
+        match (span, &queued) {
+            (Some(span), Ok(())) => span.end(queued_us),
+            (Some(span), Err(error)) => span.fail(code_of(error).as_str(), queued_us),
+            (None, _) => {}
+        }
+        queued.map_err(refusal)?;
         metrics().hop(Hop::Accept, queued_us.saturating_sub(request.accepted_us));
         Ok(answer)
     }
@@ -105,45 +124,14 @@ pub fn channel_name(name: &str) -> Result<ChannelName, ProtocolError> {
 }
 
 fn refusal(error: PersistError) -> ProtocolError {
-    let code = match error {
+    ProtocolError::new(code_of(&error), error.to_string())
+}
+
+fn code_of(error: &PersistError) -> ErrorCode {
+    match error {
         PersistError::Conflict => ErrorCode::Conflict,
         PersistError::Rejected => ErrorCode::InvalidBody,
         PersistError::Busy => ErrorCode::Busy,
         PersistError::Unavailable => ErrorCode::Unavailable,
-    };
-    ProtocolError::new(code, error.to_string())
-}
-
-/// Whether a text is a `traceparent` of version 00: <https://www.w3.org/TR/trace-context/#traceparent-header>.
-fn is_traceparent(text: &str) -> bool {
-    let lower_hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    let mut parts = text.split('-');
-    let mut part = |length: usize| parts.next().filter(|part| part.len() == length && lower_hex(part));
-    let (Some("00"), Some(trace), Some(span), Some(_flags)) = (part(2), part(32), part(16), part(2)) else {
-        return false;
-    };
-    let not_zero = |id: &str| id.bytes().any(|byte| byte != b'0');
-    not_zero(trace) && not_zero(span) && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_traceparent;
-
-    #[test]
-    fn only_a_well_formed_traceparent_is_one() {
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert!(is_traceparent(good));
-        for bad in [
-            "",
-            &good[1..],
-            &format!("{good}-"),
-            &good.replace("00-4", "01-4"),
-            &good.to_uppercase(),
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-        ] {
-            assert!(!is_traceparent(bad), "{bad}");
-        }
     }
 }

@@ -87,6 +87,11 @@ impl History {
         Self { pool }
     }
 
+    /// Connections that wait for a read, and all that are open.
+    pub fn connections(&self) -> (usize, usize) {
+        (self.pool.num_idle(), self.pool.size() as usize)
+    }
+
     /// Brings the schema up to date. Servers that start at once wait for one another.
     pub async fn migrate(&self) -> std::result::Result<(), sqlx::migrate::MigrateError> {
         sqlx::migrate!().run(&self.pool).await

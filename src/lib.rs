@@ -10,6 +10,7 @@
 //! the wire. `docs/ARCHITECTURE.md` says what must always hold, and where.
 
 pub mod accept;
+pub mod admin;
 pub mod broker;
 pub mod clock;
 pub mod config;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use hopline::{
     config::{Config, ServeArgs},
     server, shutdown,
-    telemetry::{logs, metrics},
+    telemetry::{logs, metrics, trace},
 };
 
 /// A chat server that persists to PostgreSQL first, broadcasts over Redis and times every hop.
@@ -54,12 +54,14 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "hopline=info,warn".into());
-    logs::start(&filter)?;
     let metrics = metrics::install()?;
+    let traces = trace::start(&config.node)?;
+    logs::start(&filter)?;
     let shutdown = shutdown::on_signal()?;
-    server::run(config, metrics, shutdown, |ready| {
+    let served = server::run(config, metrics, shutdown, |ready| {
         println!("{}", serde_json::json!(ready));
-    })
-    .await?;
-    Ok(())
+    });
+    let served = served.await;
+    tokio::task::spawn_blocking(|| traces.shut_down()).await?;
+    Ok(served?)
 }

@@ -11,7 +11,11 @@ use crate::{
     hop::Hop,
     persist::Committed,
     protocol::SenderName,
-    telemetry::{labels::DropReason, metrics::metrics},
+    telemetry::{
+        labels::{DropReason, Label},
+        metrics::metrics,
+        trace,
+    },
 };
 
 /// Batches that may wait. Beyond that they are dropped: commits must not wait for the broker, and every
@@ -37,8 +41,10 @@ impl Publish {
 
     /// Queues a committed batch.
     pub fn hand_over(&self, batch: Vec<Committed>) {
-        if let Err(mpsc::error::TrySendError::Full(batch)) = self.queue.try_send(batch) {
-            metrics().dropped.of(DropReason::PublishQueueFull).increment(batch.len() as u64);
+        let messages = batch.len();
+        match self.queue.try_send(batch) {
+            Ok(()) => metrics().publish_queue.increment(messages as f64),
+            Err(_) => metrics().dropped.of(DropReason::PublishQueueFull).increment(messages as u64),
         }
     }
 }
@@ -60,14 +66,17 @@ async fn run(node: SenderName, broker: Arc<dyn Broker>, mut batches: mpsc::Recei
 }
 
 async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) {
-    let in_envelope = |Committed { message, stamps }| Envelope::new(node.clone(), stamps, message);
-    let envelopes: Vec<_> = batch.into_iter().map(in_envelope).collect();
-    match broker.publish(&envelopes).await {
+    let mut spans = Vec::new();
+    let envelopes: Vec<_> = batch.into_iter().map(|each| in_envelope(node, each, &mut spans)).collect();
+    let published = broker.publish(&envelopes).await;
+    let acknowledged_us = clock::now_us();
+    metrics().publish_queue.decrement(envelopes.len() as f64);
+    match published {
         Ok(()) => {
-            let acknowledged_us = clock::now_us();
             for envelope in envelopes {
                 metrics().hop(Hop::Publish, acknowledged_us.saturating_sub(envelope.stamps.committed_us));
             }
+            spans.into_iter().for_each(|span| span.end(acknowledged_us));
         }
         Err(error) => {
             let reason = match error {
@@ -75,6 +84,18 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
                 PublishError::Failed => DropReason::PublishFailed,
             };
             metrics().dropped.of(reason).increment(envelopes.len() as u64);
+            spans.into_iter().for_each(|span| span.fail(reason.label(), acknowledged_us));
         }
     }
+}
+
+/// The envelope of a message. A sampled one opens a span there, whose context travels with it.
+fn in_envelope(node: &SenderName, committed: Committed, spans: &mut Vec<trace::Open>) -> Envelope {
+    let Committed { mut message, stamps, trace } = committed;
+    let span = trace.and_then(|persist| trace::publish(&persist, &message.channel, stamps.committed_us));
+    if let Some(span) = span {
+        message.traceparent = Some(trace::traceparent(&span.context()));
+        spans.push(span);
+    }
+    Envelope::new(node.clone(), stamps, message)
 }

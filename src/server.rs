@@ -2,19 +2,20 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, routing::get};
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use sqlx::migrate::MigrateError;
 use tokio::{
     net::TcpListener,
     task::JoinSet,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accept::Accept,
+    admin,
     broker,
     config::Config,
     connection::Shared,
@@ -32,7 +33,6 @@ use crate::{
 const MIGRATION_ATTEMPTS: u32 = 30;
 /// How long requests that have begun may take when the server stops.
 const REQUESTS_TIMEOUT: Duration = Duration::from_secs(3);
-const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Why a server did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +102,7 @@ pub async fn run(
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
+    let admin = admin::routes(&config.node, metrics, history.clone());
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
@@ -112,7 +113,7 @@ pub async fn run(
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
     let mut public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
-    let admin = tokio::spawn(serve(admin_listener, admin_routes(metrics), CancellationToken::new()));
+    let admin = tokio::spawn(serve(admin_listener, admin, CancellationToken::new()));
 
     ready(&addresses);
     tokio::select! {
@@ -176,17 +177,4 @@ async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToke
     if let Err(error) = served.await {
         tracing::error!(%error, "stopped listening");
     }
-}
-
-fn admin_routes(metrics: PrometheusHandle) -> Router {
-    let upkeep = metrics.clone();
-    tokio::spawn(async move {
-        let mut ticks = interval(UPKEEP_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            upkeep.run_upkeep();
-        }
-    });
-    Router::new().route("/metrics", get(move || std::future::ready(metrics.render())))
 }

@@ -24,7 +24,7 @@ use super::{Broker, BrokerEvent, Envelope, Incoming, PublishError};
 use crate::{
     clock, config,
     telemetry::{
-        labels::{BrokerLoss, DropReason},
+        labels::{BrokerLoss, Direction, DropReason},
         metrics::metrics,
     },
 };
@@ -63,7 +63,9 @@ impl Broker for RedisBroker {
         let mut connection = self.publisher.borrow().clone().ok_or(PublishError::Down)?;
         let mut pipeline = redis::pipe();
         for envelope in batch {
-            pipeline.publish(&self.topic, envelope.encode()).ignore();
+            let payload = envelope.encode();
+            metrics().broker_bytes.of(Direction::Out).increment(payload.len() as u64);
+            pipeline.publish(&self.topic, payload).ignore();
         }
         match timeout(self.publish_timeout, pipeline.query_async::<()>(&mut connection)).await {
             Ok(Ok(())) => Ok(()),
@@ -202,13 +204,16 @@ impl PushHandler {
         let Some(Value::BulkString(payload)) = data.pop() else {
             return;
         };
+        metrics().broker_bytes.of(Direction::In).increment(payload.len() as u64);
         let after_overflow = self.overflowed.load(Ordering::Relaxed);
         let incoming = Incoming { payload, received_us, after_overflow };
         let handed = self.events.try_send(BrokerEvent::Message(incoming)).is_ok();
         if handed == after_overflow {
             self.overflowed.store(!handed, Ordering::Relaxed);
         }
-        if !handed {
+        if handed {
+            metrics().receive_queue.increment(1.0);
+        } else {
             metrics().dropped.of(DropReason::ReceiveQueueFull).increment(1);
         }
     }

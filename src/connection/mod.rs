@@ -53,6 +53,7 @@ pub struct Shared {
 pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
     metrics().connections_opened.increment(1);
     metrics().connections.increment(1.0);
+    let opened = Instant::now();
     let (sink, mut stream) = socket.split();
     let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max);
     let mut writer = tokio::spawn(send::write(sink, queue));
@@ -60,6 +61,7 @@ pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
     // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
     let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = stream.next().await {} }).await;
     metrics().connections.decrement(1.0);
+    metrics().connection_lifetime.record(opened.elapsed());
 }
 
 struct Connection {

@@ -25,7 +25,11 @@ use uuid::Uuid;
 use crate::{
     config,
     protocol::{Ack, ChannelName, Message, OriginStamps, SenderName},
-    telemetry::{labels::PublishOutcome, metrics::metrics},
+    telemetry::{
+        labels::PublishOutcome,
+        metrics::metrics,
+        trace::SpanContext,
+    },
 };
 use writer::Writer;
 
@@ -42,8 +46,10 @@ pub struct Draft {
     pub client_message_id: Uuid,
     /// The text, without U+0000.
     pub body: String,
-    /// W3C Trace Context of the publisher's span.
+    /// W3C Trace Context that is stored with it, so that a message which is healed keeps its trace.
     pub traceparent: Option<String>,
+    /// The span of `accept`, if the message is sampled.
+    pub trace: Option<SpanContext>,
     /// When its frame was read.
     pub accepted_us: u64,
     /// When it was queued here.
@@ -59,6 +65,8 @@ pub struct Committed {
     pub message: Message,
     /// When it passed the hops so far.
     pub stamps: OriginStamps,
+    /// The span of `persist`, if the message is sampled.
+    pub trace: Option<SpanContext>,
 }
 
 /// Why a message was not stored.

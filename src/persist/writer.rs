@@ -28,11 +28,19 @@ use crate::{
     telemetry::{
         labels::{PersistRetry, PublishOutcome},
         metrics::metrics,
+        trace,
     },
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A batch that is committed.
+struct Appended {
+    placed: Vec<Placed>,
+    started_us: u64,
+    committed_us: u64,
+}
 
 /// See the module.
 pub(super) struct Writer<F> {
@@ -96,8 +104,17 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             let attempt = timeout(CONNECT_TIMEOUT, self.database.connect()).await;
             self.connection = attempt.ok().and_then(Result::ok);
         }
-        self.connected.store(self.connection.is_some(), Ordering::Relaxed);
+        self.tell_connected();
         self.connection.is_some()
+    }
+
+    fn tell_connected(&self) {
+        let is_connected = self.connection.is_some();
+        match (self.connected.swap(is_connected, Ordering::Relaxed), is_connected) {
+            (false, true) => metrics().persist_connected.increment(1.0),
+            (true, false) => metrics().persist_connected.decrement(1.0),
+            _ => {}
+        }
     }
 
     /// Commits a batch. One that holds a row which PostgreSQL refuses is split until that row is alone.
@@ -105,7 +122,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
             match self.append(&batch).await {
-                Ok(placed) => self.finish(batch, placed),
+                Ok(appended) => self.finish(batch, appended),
                 Err(Failure::Data) if batch.len() > 1 => {
                     metrics().persist_retries.of(PersistRetry::Split).increment(1);
                     let second_half = batch.split_off(batch.len() / 2);
@@ -127,14 +144,15 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
 
     /// Sends a batch until it is committed, refused or out of time. To send it twice is safe: what was
     /// committed the first time is a repeat the second time.
-    async fn append(&mut self, batch: &[Draft]) -> Result<Vec<Placed>, Failure> {
+    async fn append(&mut self, batch: &[Draft]) -> Result<Appended, Failure> {
         let deadline = Instant::now() + self.config.timeout;
         loop {
-            let started = Instant::now();
+            let started_us = clock::now_us();
             let failure = match timeout_at(deadline, self.append_once(batch)).await {
                 Ok(Ok(placed)) => {
-                    metrics().commit.record(started.elapsed());
-                    return Ok(placed);
+                    let committed_us = clock::now_us();
+                    metrics().commit(committed_us.saturating_sub(started_us));
+                    return Ok(Appended { placed, started_us, committed_us });
                 }
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Connection,
@@ -145,7 +163,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                 Failure::Connection => {
                     metrics().persist_retries.of(PersistRetry::Connection).increment(1);
                     self.connection = None;
-                    self.connected.store(false, Ordering::Relaxed);
+                    self.tell_connected();
                     sleep(RECONNECT_PAUSE).await;
                 }
             }
@@ -161,9 +179,10 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
     }
 
     /// Hands the committed messages on, then tells the publishers.
-    fn finish(&self, batch: Vec<Draft>, placed: Vec<Placed>) {
-        let committed_us = clock::now_us();
-        metrics().batch_messages.record(batch.len() as f64);
+    fn finish(&self, batch: Vec<Draft>, Appended { placed, started_us, committed_us }: Appended) {
+        let batch_messages = batch.len();
+        metrics().batch_messages.record(batch_messages as f64);
+        let mut traces = Vec::new();
         let mut committed = Vec::with_capacity(batch.len());
         let mut replies = Vec::with_capacity(batch.len());
         for (draft, placed) in batch.into_iter().zip(placed) {
@@ -176,9 +195,14 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             metrics().publishes.of(outcome).increment(1);
             let stamps =
                 OriginStamps { accepted_us: draft.accepted_us, queued_us: draft.queued_us, committed_us };
+            let seq = placed.seq.cast_unsigned();
+            let trace = draft.trace.as_ref().and_then(|accept| {
+                trace::persist(accept, (draft.queued_us, committed_us), (seq, placed.repeated))
+            });
+            traces.extend(trace.clone());
             let message = Message {
                 channel: draft.channel,
-                seq: placed.seq.cast_unsigned(),
+                seq,
                 id: placed.id,
                 sender: draft.sender,
                 client_message_id: draft.client_message_id,
@@ -195,9 +219,10 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                 repeated: placed.repeated,
             };
             // A repeat is published again too: the first publish may have been lost.
-            committed.push(Committed { message, stamps });
+            committed.push(Committed { message, stamps, trace });
             replies.push((draft.reply, Ok(ack)));
         }
+        trace::commit(&traces, (started_us, committed_us), batch_messages);
         (self.committed)(committed);
         for (to, answer) in replies {
             reply(to, answer);

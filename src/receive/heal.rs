@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use tokio::sync::oneshot;
+use tracing::Instrument;
 
 use super::{Receive, order::Missing};
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     telemetry::{
         labels::{CheckTrigger, GapCause},
         metrics::metrics,
+        trace,
     },
 };
 
@@ -63,10 +65,15 @@ impl Receive {
         }
         self.healing = true;
         let history = self.history.clone();
-        self.reads.spawn(async move {
+        let span = tracing::info_span!("heal", otel.kind = "client", channels = missing.len());
+        let read = async move {
             let stored = read_missing(&history, &missing).await;
+            if let Err(error) = &stored {
+                tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");
+            }
             Read::Missing(missing, stored)
-        });
+        };
+        self.reads.spawn(read.instrument(span));
     }
 
     /// Compares all positions with the channels' counters; if that is being done, once more afterwards.
@@ -84,7 +91,7 @@ impl Receive {
                 self.healing = false;
                 match stored {
                     Ok(stored) => self.on_healed(missing, stored),
-                    Err(error) => self.on_heal_failed(&missing, &error),
+                    Err(_) => self.on_heal_failed(&missing),
                 }
             }
             Read::Baseline(channel, last_seq) => self.on_baseline(&channel, last_seq),
@@ -119,7 +126,8 @@ impl Receive {
         let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
         for message in messages {
             let (channel, seq) = (message.channel.clone(), message.seq);
-            let delivery = Delivery { message, origin: Origin::Healed, stamps: None, received_us };
+            let trace = trace::sampled(message.traceparent.as_deref());
+            let delivery = Delivery { message, origin: Origin::Healed, stamps: None, received_us, trace };
             stored.entry(channel).or_default().push((seq, delivery));
         }
         let now = self.now();
@@ -139,8 +147,7 @@ impl Receive {
         self.deliver();
     }
 
-    fn on_heal_failed(&mut self, missing: &[Missing], error: &HistoryError) {
-        tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");
+    fn on_heal_failed(&mut self, missing: &[Missing]) {
         metrics().heal_failures.increment(1);
         let now = self.now();
         for gap in missing {

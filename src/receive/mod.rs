@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     broker::{Broker, BrokerEvent, Envelope, Incoming},
-    config,
+    clock, config,
     history::History,
     hop::Origin,
     protocol::{ChannelName, SenderName},
@@ -26,6 +26,7 @@ use crate::{
     telemetry::{
         labels::{Arrival, CheckTrigger, DropReason},
         metrics::metrics,
+        trace::{self, Received},
     },
 };
 use checks::Checks;
@@ -88,6 +89,7 @@ impl Receive {
             tokio::select! {
                 count = inputs.events.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     if count == 0 { return }
+                    metrics().receive_queue.decrement(count as f64);
                     events.drain(..).for_each(|event| self.on_event(event));
                 }
                 registration = inputs.registrations.recv() => match registration {
@@ -137,15 +139,21 @@ impl Receive {
         };
         let origin = if node == self.node { Origin::Own } else { Origin::Peer };
         let received_us = incoming.received_us;
-        metrics().broadcast(origin, received_us.saturating_sub(stamps.committed_us));
+        let trace = trace::sampled(message.traceparent.as_deref());
+        metrics().broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
         let (channel, seq, now) = (message.channel.clone(), message.seq, self.now());
-        let delivery = Delivery { message, origin, stamps: Some(stamps), received_us };
-        match self.order.arrive(now, &channel, seq, delivery, &mut self.deliver) {
-            Placed::InOrder => metrics().arrivals.of(Arrival::InOrder).increment(1),
-            Placed::Early => metrics().arrivals.of(Arrival::Early).increment(1),
-            Placed::Duplicate => metrics().arrivals.of(Arrival::Duplicate).increment(1),
-            Placed::Unwatched => metrics().arrivals.of(Arrival::Unwatched).increment(1),
-            Placed::AheadFull => metrics().dropped.of(DropReason::AheadFull).increment(1),
+        let delivery = Delivery { message, origin, stamps: Some(stamps), received_us, trace: trace.clone() };
+        let arrival = match self.order.arrive(now, &channel, seq, delivery, &mut self.deliver) {
+            Placed::InOrder => Arrival::InOrder,
+            Placed::Early => Arrival::Early,
+            Placed::Duplicate => Arrival::Duplicate,
+            Placed::Unwatched => Arrival::Unwatched,
+            Placed::AheadFull => return metrics().dropped.of(DropReason::AheadFull).increment(1),
+        };
+        metrics().arrivals.of(arrival).increment(1);
+        if let (Arrival::Duplicate | Arrival::Unwatched, Some(publish)) = (arrival, trace) {
+            let (channel, done_us, ended) = (&channel, clock::now_us(), Some(arrival));
+            trace::receive(&publish, &Received { channel, seq, origin, ended, received_us, done_us });
         }
         self.deliver();
     }

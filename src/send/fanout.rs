@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use axum::extract::ws::Utf8Bytes;
-use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Client, Outgoing, times::tickets};
+use super::{Client, Delivery, Outgoing, frames::Frames, times::tickets};
 use crate::{
     clock,
-    hop::{Hop, Origin},
-    protocol::{ChannelName, CloseCode, Message, OriginStamps, Timing},
+    hop::Hop,
+    protocol::{ChannelName, CloseCode},
     telemetry::{labels::DropReason, metrics::metrics},
 };
 
@@ -100,19 +99,6 @@ impl Registrar {
 #[error("the channel's counter could not be read")]
 pub struct NotJoined;
 
-/// A message in its channel's order, as it goes to the recipients.
-#[derive(Debug)]
-pub struct Delivery {
-    /// The message.
-    pub message: Message,
-    /// Where it came from.
-    pub origin: Origin,
-    /// When it passed the hops on the publisher's server; none if it was healed.
-    pub stamps: Option<OriginStamps>,
-    /// When this server got it.
-    pub received_us: u64,
-}
-
 /// The subscriptions of all clients of this server.
 #[derive(Default)]
 pub struct Fanout {
@@ -177,15 +163,17 @@ impl Fanout {
     }
 
     /// Hands a message to its recipients' queues. `receive` ends here, `send` starts.
-    pub fn deliver(&mut self, delivery: Delivery) {
+    pub fn deliver(&mut self, mut delivery: Delivery) {
         let handed_us = clock::now_us();
         let seq = delivery.message.seq;
         metrics().hop(Hop::Receive, handed_us.saturating_sub(delivery.received_us));
+        delivery.record_receive(handed_us);
         let Some(subscriptions) = self.channels.get_mut(&delivery.message.channel) else {
             return;
         };
         let recipients = subscriptions.iter().filter(|each| each.gets(seq)).count();
-        let mut tickets = tickets(handed_us, recipients);
+        let send = delivery.open_send(handed_us, recipients);
+        let mut tickets = tickets(handed_us, recipients, send);
         let mut frames = Frames::new(delivery, handed_us);
         for Subscription { client, timing, state } in subscriptions {
             match state {
@@ -211,39 +199,4 @@ impl Subscription {
     fn gets(&self, seq: u64) -> bool {
         matches!(self.state, State::Live(next) if next <= seq)
     }
-}
-
-/// The frame of one message, serialised once for all who want it with timing and once for all others.
-struct Frames {
-    message: Message,
-    timing: Timing,
-    plain: Option<Utf8Bytes>,
-    timed: Option<Utf8Bytes>,
-}
-
-impl Frames {
-    fn new(delivery: Delivery, handed_us: u64) -> Self {
-        let Delivery { message, origin, stamps, received_us } = delivery;
-        let timing = Timing { origin, stamps, received_us, handed_us };
-        Self { message, timing, plain: None, timed: None }
-    }
-
-    fn of(&mut self, timing: bool) -> Utf8Bytes {
-        let frame = if timing { &mut self.timed } else { &mut self.plain };
-        let message = &mut self.message;
-        message.timing = timing.then_some(self.timing);
-        frame.get_or_insert_with(|| message_frame(message)).clone()
-    }
-}
-
-/// A message as a frame.
-pub fn message_frame(message: &Message) -> Utf8Bytes {
-    /// As `ServerFrame::Message`, without owning it.
-    #[derive(Serialize)]
-    #[serde(tag = "type", rename_all = "snake_case")]
-    enum Frame<'a> {
-        Message(&'a Message),
-    }
-    let frame = serde_json::to_string(&Frame::Message(message));
-    frame.expect("a message has string keys only and no value that fails").into()
 }

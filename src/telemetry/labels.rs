@@ -120,6 +120,40 @@ label! {
 }
 
 label! {
+    /// What became of a span.
+    SpanOutcome {
+        /// It is over. It may still be waiting for the exporter.
+        Ended = "ended",
+        /// The collector took it.
+        Exported = "exported",
+        /// The collector could not be reached or refused it.
+        Failed = "failed",
+        /// Too many were waiting already.
+        Dropped = "dropped",
+    }
+}
+
+label! {
+    /// Which way a message's bytes went.
+    Direction {
+        /// To the broker.
+        Out = "out",
+        /// From the broker.
+        In = "in",
+    }
+}
+
+label! {
+    /// What a connection that reads from PostgreSQL does.
+    ReaderState {
+        /// It waits for a read.
+        Idle = "idle",
+        /// It reads.
+        Used = "used",
+    }
+}
+
+label! {
     /// Why the broker connection was given up.
     BrokerLoss {
         /// It was closed, or an attempt to connect failed.

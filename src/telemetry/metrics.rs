@@ -5,8 +5,13 @@ use std::sync::LazyLock;
 use metrics::{Counter, Gauge, Histogram, Unit};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::labels::{
-    Arrival, BrokerLoss, CheckTrigger, DropReason, GapCause, Label, PersistRetry, PublishOutcome,
+use super::{
+    exemplars::exemplars,
+    labels::{
+        Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, Label, PersistRetry, PublishOutcome,
+        SpanOutcome,
+    },
+    trace::SpanContext,
 };
 use crate::{
     hop::{Hop, Origin, Recipient},
@@ -15,7 +20,7 @@ use crate::{
 
 /// Bounds of the duration histograms: the E12 series of preferred numbers, whose neighbours lie at most
 /// 1.25× apart, from 10 µs to 10 s, and 500 ms, because a budget stands there.
-fn duration_bounds_seconds() -> Vec<f64> {
+pub(super) fn duration_bounds_seconds() -> Vec<f64> {
     const E12: [f64; 12] = [1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 3.9, 4.7, 5.6, 6.8, 8.2];
     // Divided, not multiplied: 5.6 / 1e5 prints as 0.000056, 5.6 * 1e-5 does not.
     let decades = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0];
@@ -27,9 +32,12 @@ fn duration_bounds_seconds() -> Vec<f64> {
 
 const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
+const LIFETIME_BOUNDS_SECONDS: [f64; 7] = [1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
+
 const HOP_DURATION: &str = "hopline_hop_duration_seconds";
 const COMMIT_DURATION: &str = "hopline_persist_commit_duration_seconds";
 const BATCH_MESSAGES: &str = "hopline_persist_batch_messages";
+const CONNECTION_LIFETIME: &str = "hopline_connection_lifetime_seconds";
 
 /// A counter for each value of a label.
 pub struct Counters<L>(Vec<Counter>, std::marker::PhantomData<fn(L)>);
@@ -53,13 +61,17 @@ pub struct Metrics {
     hops: Vec<(Hop, Histogram)>,
     broadcast: [Histogram; 2],
     send: [Histogram; 3],
-    pub commit: Histogram,
+    commit: Histogram,
     pub batch_messages: Histogram,
     pub persist_queue: Gauge,
+    pub persist_connected: Gauge,
+    pub publish_queue: Gauge,
+    pub receive_queue: Gauge,
     pub persist_retries: Counters<PersistRetry>,
     pub publishes: Counters<PublishOutcome>,
     pub broker_connected: Gauge,
     pub broker_losses: Counters<BrokerLoss>,
+    pub broker_bytes: Counters<Direction>,
     pub arrivals: Counters<Arrival>,
     pub dropped: Counters<DropReason>,
     pub gaps: Counters<GapCause>,
@@ -71,9 +83,11 @@ pub struct Metrics {
     pub connections_opened: Counter,
     pub connections_refused: Counter,
     pub connections_closed: Counters<CloseCode>,
+    pub connection_lifetime: Histogram,
     pub subscriptions: Gauge,
     pub deliveries: Counter,
     pub errors: Counters<ErrorCode>,
+    pub spans: Counters<SpanOutcome>,
 }
 
 fn counter(name: &'static str, help: &'static str) -> Counter {
@@ -98,6 +112,7 @@ fn describe_histograms() {
         "Round trip that commits a batch: persist without its waiting."
     );
     metrics::describe_histogram!(BATCH_MESSAGES, Unit::Count, "Messages committed together.");
+    metrics::describe_histogram!(CONNECTION_LIFETIME, Unit::Seconds, "How long WebSocket connections lasted.");
 }
 
 impl Metrics {
@@ -115,6 +130,18 @@ impl Metrics {
             commit: metrics::histogram!(COMMIT_DURATION),
             batch_messages: metrics::histogram!(BATCH_MESSAGES),
             persist_queue: gauge("hopline_persist_queue_messages", "Messages that wait for a commit."),
+            persist_connected: gauge(
+                "hopline_persist_connected",
+                "Writers that have a connection to PostgreSQL.",
+            ),
+            publish_queue: gauge(
+                "hopline_publish_queue_messages",
+                "Committed messages that the broker has not acknowledged yet.",
+            ),
+            receive_queue: gauge(
+                "hopline_receive_queue_messages",
+                "Messages from the broker that wait for receive.",
+            ),
             persist_retries: Counters::new(
                 "hopline_persist_retries_total",
                 "reason",
@@ -123,6 +150,11 @@ impl Metrics {
             publishes: Counters::new("hopline_publishes_total", "outcome", "Publishes by what became of them."),
             broker_connected: gauge("hopline_broker_connected", "Whether the broker connection is up."),
             broker_losses: Counters::new("hopline_broker_losses_total", "reason", "Broker connections given up."),
+            broker_bytes: Counters::new(
+                "hopline_broker_bytes_total",
+                "direction",
+                "Bytes of the envelopes that went to the broker and came from it.",
+            ),
             arrivals: Counters::new(
                 "hopline_arrivals_total",
                 "outcome",
@@ -149,9 +181,15 @@ impl Metrics {
                 "reason",
                 "WebSocket connections closed by the server.",
             ),
+            connection_lifetime: metrics::histogram!(CONNECTION_LIFETIME),
             subscriptions: gauge("hopline_subscriptions", "Subscriptions of connected clients."),
             deliveries: counter("hopline_deliveries_total", "Messages handed to clients' queues."),
             errors: Counters::new("hopline_errors_total", "code", "Requests refused, by error code."),
+            spans: Counters::new(
+                "hopline_spans_total",
+                "outcome",
+                "Spans by what became of them; what ended and has no other outcome is waiting.",
+            ),
         }
     }
 
@@ -163,13 +201,19 @@ impl Metrics {
         known.expect("a hop without labels").1.record(seconds(duration_us));
     }
 
-    /// Records a broadcast that took `duration_us` microseconds. A healed message has none.
-    pub fn broadcast(&self, origin: Origin, duration_us: u64) {
-        match origin {
-            Origin::Own => self.broadcast[0].record(seconds(duration_us)),
-            Origin::Peer => self.broadcast[1].record(seconds(duration_us)),
-            Origin::Healed => {}
+    /// Records a broadcast that took `duration_us` microseconds, with its trace if it is sampled. A healed
+    /// message has none.
+    pub fn broadcast(&self, origin: Origin, duration_us: u64, trace: Option<&SpanContext>) {
+        if origin != Origin::Healed {
+            let is_own = origin == Origin::Own;
+            self.broadcast[usize::from(!is_own)].record(seconds(duration_us));
+            exemplars().broadcast(is_own, seconds(duration_us), trace);
         }
+    }
+
+    /// Records that a batch was committed in `duration_us` microseconds.
+    pub fn commit(&self, duration_us: u64) {
+        self.commit.record(seconds(duration_us));
     }
 
     /// Records that a recipient's socket took the frame after `duration_us` microseconds.
@@ -196,6 +240,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &durations)?
         .set_buckets_for_metric(Matcher::Full(BATCH_MESSAGES.into()), &BATCH_BOUNDS)?
+        .set_buckets_for_metric(Matcher::Full(CONNECTION_LIFETIME.into()), &LIFETIME_BOUNDS_SECONDS)?
         .install_recorder()?;
     LazyLock::force(&METRICS);
     Ok(handle)

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::{
     clock,
+    fault::Line,
     hop::Hop,
     persist::{Draft, Persist, PersistError},
     protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError, SenderName},
@@ -28,17 +29,24 @@ pub struct Request {
     pub accepted_us: u64,
 }
 
+/// A request that passed the checks.
+struct Checked {
+    channel: ChannelName,
+    request: Request,
+    reply: oneshot::Sender<Result<Ack, PersistError>>,
+}
+
 /// Accepts publishes, and queues them for `persist`.
 #[derive(Clone)]
 pub struct Accept {
-    persist: Persist,
+    checked: Line<Checked>,
     limits: Limits,
 }
 
 impl Accept {
     /// Publishes within `limits` go to `persist`.
     pub fn new(persist: Persist, limits: Limits) -> Self {
-        Self { persist, limits }
+        Self { checked: Line::new(Hop::Accept, move |checked| queue(&persist, checked)), limits }
     }
 
     /// Checks a publish, queues it and waits until it is committed or refused.
@@ -49,57 +57,26 @@ impl Accept {
         &self,
         request: Request,
     ) -> impl Future<Output = Result<Ack, ProtocolError>> + Send + use<> {
-        let (channel, client_message_id) = (request.channel.clone(), request.client_message_id);
-        let queued = self.queue(request);
+        let (name, client_message_id) = (request.channel.clone(), request.client_message_id);
+        let answer = self.check(&request).map(|channel| {
+            let (reply, answer) = oneshot::channel();
+            self.checked.pass(request.accepted_us, Checked { channel, request, reply });
+            answer
+        });
         async move {
-            let answer = match queued {
+            let answer = match answer {
                 // A writer drops a reply only when it is torn down with its runtime.
                 Ok(answer) => answer.await.unwrap_or(Err(PersistError::Unavailable)).map_err(refusal),
                 Err(error) => Err(error),
             };
-            answer.map_err(|error| error.in_channel(channel).of_message(client_message_id))
+            answer.map_err(|error| error.in_channel(name).of_message(client_message_id))
         }
     }
 
-    fn queue(&self, request: Request) -> Result<oneshot::Receiver<Result<Ack, PersistError>>, ProtocolError> {
+    fn check(&self, request: &Request) -> Result<ChannelName, ProtocolError> {
         let channel = channel_name(&request.channel)?;
         self.check_body(&request.body)?;
-        let (reply, answer) = oneshot::channel();
-        let id = Uuid::now_v7();
-        let span = trace::accept(&trace::Accepted {
-            traceparent: request.traceparent.as_deref(),
-            channel: &channel,
-            id,
-            body_bytes: request.body.len(),
-            accepted_us: request.accepted_us,
-        });
-        let trace = span.as_ref().map(trace::Open::context);
-        let queued_us = clock::now_us();
-        let draft = Draft {
-            channel,
-            id,
-            sender: request.sender,
-            client_message_id: request.client_message_id,
-            body: request.body,
-            // As the W3C has it, a malformed context is ignored and never an error.
-            traceparent: trace
-                .as_ref()
-                .map(trace::traceparent)
-                .or_else(|| request.traceparent.filter(|text| trace::is_traceparent(text))),
-            trace,
-            accepted_us: request.accepted_us,
-            queued_us,
-            reply,
-        };
-        let queued = self.persist.append(draft);
-        match (span, &queued) {
-            (Some(span), Ok(())) => span.end(queued_us),
-            (Some(span), Err(error)) => span.fail(code_of(error).as_str(), queued_us),
-            (None, _) => {}
-        }
-        queued.map_err(refusal)?;
-        metrics().hop(Hop::Accept, queued_us.saturating_sub(request.accepted_us));
-        Ok(answer)
+        Ok(channel)
     }
 
     fn check_body(&self, body: &str) -> Result<(), ProtocolError> {
@@ -117,6 +94,37 @@ impl Accept {
     }
 }
 
+fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
+    let id = Uuid::now_v7();
+    let span = trace::accept(&trace::Accepted {
+        traceparent: request.traceparent.as_deref(),
+        channel: &channel,
+        id,
+        body_bytes: request.body.len(),
+        accepted_us: request.accepted_us,
+    });
+    let trace = span.as_ref().map(trace::Open::context);
+    // As the W3C has it, a malformed context is ignored and never an error.
+    let client = request.traceparent.filter(|text| trace::is_traceparent(text));
+    let queued_us = clock::now_us();
+    metrics().hops.record(Hop::Accept, queued_us.saturating_sub(request.accepted_us));
+    if let Some(span) = span {
+        span.end(queued_us);
+    }
+    persist.append(Draft {
+        channel,
+        id,
+        sender: request.sender,
+        client_message_id: request.client_message_id,
+        body: request.body,
+        traceparent: trace.as_ref().map(trace::traceparent).or(client),
+        trace,
+        accepted_us: request.accepted_us,
+        queued_us,
+        reply,
+    });
+}
+
 /// Checks the name of a channel.
 pub fn channel_name(name: &str) -> Result<ChannelName, ProtocolError> {
     let refusal = |error: InvalidName| ProtocolError::new(ErrorCode::InvalidName, error.to_string());
@@ -124,14 +132,11 @@ pub fn channel_name(name: &str) -> Result<ChannelName, ProtocolError> {
 }
 
 fn refusal(error: PersistError) -> ProtocolError {
-    ProtocolError::new(code_of(&error), error.to_string())
-}
-
-fn code_of(error: &PersistError) -> ErrorCode {
-    match error {
+    let code = match error {
         PersistError::Conflict => ErrorCode::Conflict,
         PersistError::Rejected => ErrorCode::InvalidBody,
         PersistError::Busy => ErrorCode::Busy,
         PersistError::Unavailable => ErrorCode::Unavailable,
-    }
+    };
+    ProtocolError::new(code, error.to_string())
 }

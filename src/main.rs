@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use hopline::{
     config::{Config, ServeArgs},
+    fault,
+    operate::{self, FaultArgs, HealthArgs, OperateError},
     server, shutdown,
     telemetry::{logs, metrics, trace},
 };
@@ -13,7 +15,7 @@ use hopline::{
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Exit codes: 0 drained and stopped · 1 could not start or drain · 2 unknown \
+    after_help = "Exit codes: 0 done · 1 could not start or drain, or is not ready · 2 unknown \
     flag · 64 the configuration can't be used"
 )]
 struct Cli {
@@ -28,21 +30,35 @@ enum Command {
         hopline serve --node a --database-url postgres://localhost/hopline --redis-url redis://localhost/\n\n\
         Logs go to standard error; RUST_LOG filters them (default: hopline=info,warn).")]
     Serve(Box<ServeArgs>),
+    /// Say nothing if a server is ready, else what it lacks
+    Health(HealthArgs),
+    /// Switch faults in a server that was started with --fault-switches
+    #[command(after_help = "Examples:\n  \
+        hopline fault delay publish 20        every message waits 20 ms before it is published\n  \
+        hopline fault delay persist 2 --serial  at most 500 messages a second, and a queue\n  \
+        hopline fault lose 0.01               one message in a hundred does not come from Redis\n  \
+        hopline fault clear")]
+    Fault(FaultArgs),
 }
 
 /// `EX_USAGE` of sysexits.h.
 const EXIT_CONFIG: u8 = 64;
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
 fn main() -> ExitCode {
-    let Command::Serve(args) = Cli::parse().command;
-    let config = match Config::new(&args) {
-        Ok(config) => config,
-        Err(errors) => {
-            eprintln!("hopline: {errors}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
+    let done: Result<(), Failure> = match Cli::parse().command {
+        Command::Serve(args) => match Config::new(&args) {
+            Ok(config) => serve(config),
+            Err(errors) => {
+                eprintln!("hopline: {errors}");
+                return ExitCode::from(EXIT_CONFIG);
+            }
+        },
+        Command::Health(args) => ask(operate::health(&args)),
+        Command::Fault(args) => ask(operate::fault(&args)),
     };
-    match serve(config) {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hopline: {error}");
@@ -51,12 +67,21 @@ fn main() -> ExitCode {
     }
 }
 
+#[tokio::main(flavor = "current_thread")]
+async fn ask(question: impl Future<Output = Result<(), OperateError>>) -> Result<(), Failure> {
+    Ok(question.await?)
+}
+
 #[tokio::main]
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn serve(config: Config) -> Result<(), Failure> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "hopline=info,warn".into());
     let metrics = metrics::install()?;
     let traces = trace::start(&config.node)?;
     logs::start(&filter)?;
+    if config.fault_switches {
+        tracing::warn!("faults can be switched on the admin listener");
+        fault::enable();
+    }
     let shutdown = shutdown::on_signal()?;
     let served = server::run(config, metrics, shutdown, |ready| {
         println!("{}", serde_json::json!(ready));

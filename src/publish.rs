@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     broker::{Broker, Envelope, PublishError},
     clock,
+    fault::{self, Line},
     hop::Hop,
     persist::Committed,
     protocol::SenderName,
@@ -29,23 +30,26 @@ const IN_FLIGHT_MAX: usize = 64;
 /// The way to the publisher. When the last clone is dropped it finishes what waits, then stops.
 #[derive(Clone)]
 pub struct Publish {
-    queue: mpsc::Sender<Vec<Committed>>,
+    batches: Line<Vec<Committed>>,
 }
 
 impl Publish {
     /// A publisher for `node`, and the task that it needs.
     pub fn new(node: SenderName, broker: Arc<dyn Broker>) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, batches) = mpsc::channel(QUEUE_MAX);
-        (Self { queue }, run(node, broker, batches))
+        let batches_in = Line::new(Hop::Publish, move |batch: Vec<Committed>| {
+            let messages = batch.len();
+            match queue.try_send(batch) {
+                Ok(()) => metrics().publish_queue.increment(messages as f64),
+                Err(_) => metrics().dropped.of(DropReason::PublishQueueFull).increment(messages as u64),
+            }
+        });
+        (Self { batches: batches_in }, run(node, broker, batches))
     }
 
-    /// Queues a committed batch.
-    pub fn hand_over(&self, batch: Vec<Committed>) {
-        let messages = batch.len();
-        match self.queue.try_send(batch) {
-            Ok(()) => metrics().publish_queue.increment(messages as f64),
-            Err(_) => metrics().dropped.of(DropReason::PublishQueueFull).increment(messages as u64),
-        }
+    /// Queues a batch that was committed at `committed_us`.
+    pub fn hand_over(&self, batch: Vec<Committed>, committed_us: u64) {
+        self.batches.pass(committed_us, batch);
     }
 }
 
@@ -74,9 +78,13 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
     match published {
         Ok(()) => {
             for envelope in envelopes {
-                metrics().hop(Hop::Publish, acknowledged_us.saturating_sub(envelope.stamps.committed_us));
+                metrics()
+                    .hops
+                    .record(Hop::Publish, acknowledged_us.saturating_sub(envelope.stamps.committed_us));
             }
-            spans.into_iter().for_each(|span| span.end(acknowledged_us));
+            for span in spans {
+                span.end(acknowledged_us);
+            }
         }
         Err(error) => {
             let reason = match error {
@@ -84,7 +92,9 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
                 PublishError::Failed => DropReason::PublishFailed,
             };
             metrics().dropped.of(reason).increment(envelopes.len() as u64);
-            spans.into_iter().for_each(|span| span.fail(reason.label(), acknowledged_us));
+            for span in spans {
+                span.fail(reason.label(), acknowledged_us);
+            }
         }
     }
 }
@@ -96,6 +106,9 @@ fn in_envelope(node: &SenderName, committed: Committed, spans: &mut Vec<trace::O
     if let Some(span) = span {
         message.traceparent = Some(trace::traceparent(&span.context()));
         spans.push(span);
+    }
+    if fault::loses_context() {
+        message.traceparent = None;
     }
     Envelope::new(node.clone(), stamps, message)
 }

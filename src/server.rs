@@ -15,8 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accept::Accept,
-    admin,
-    broker,
+    admin, broker,
     config::Config,
     connection::Shared,
     health::{self, Health},
@@ -96,7 +95,7 @@ pub async fn run(
     let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
-    let committed = move |batch| publish.hand_over(batch);
+    let committed = move |batch, committed_us| publish.hand_over(batch, committed_us);
     let closing = CancellationToken::new();
     let persist = Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
 
@@ -173,7 +172,8 @@ async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToke
             tracing::debug!(%error, "could not set TCP_NODELAY");
         }
     });
-    let served = axum::serve(listener, routes).with_graceful_shutdown(shutdown.cancelled_owned());
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!(%error, "stopped listening");
     }

@@ -23,6 +23,8 @@ use tokio::{
 use super::{Broker, BrokerEvent, Envelope, Incoming, PublishError};
 use crate::{
     clock, config,
+    fault::{self, Line},
+    hop::Hop,
     telemetry::{
         labels::{BrokerLoss, Direction, DropReason},
         metrics::metrics,
@@ -144,11 +146,7 @@ impl Session {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(CONNECT_TIMEOUT));
         let closed = Arc::new(Notify::new());
-        let pushes = PushHandler {
-            events: events.clone(),
-            overflowed: AtomicBool::new(false),
-            closed: closed.clone(),
-        };
+        let pushes = PushHandler::new(events.clone(), closed.clone());
         let subscriber_settings = settings.clone().set_push_sender(move |push| {
             pushes.handle(push);
             Ok::<(), std::convert::Infallible>(())
@@ -185,36 +183,56 @@ async fn unanswered(connection: &MultiplexedConnection, heartbeat: Duration) {
 
 /// Runs in the connection's read loop, so it never waits: what `receive` has no room for is dropped.
 struct PushHandler {
-    events: mpsc::Sender<BrokerEvent>,
-    overflowed: AtomicBool,
+    payloads: Line<Vec<u8>>,
     closed: Arc<Notify>,
 }
 
 impl PushHandler {
+    fn new(events: mpsc::Sender<BrokerEvent>, closed: Arc<Notify>) -> Self {
+        let overflowed = AtomicBool::new(false);
+        let stamped = Line::new(Hop::Receive, move |(payload, received_us)| {
+            hand_over(&events, &overflowed, payload, received_us);
+        });
+        let payloads = Line::new(Hop::Broadcast, move |payload: Vec<u8>| {
+            metrics().broker_bytes.of(Direction::In).increment(payload.len() as u64);
+            let received_us = clock::now_us();
+            stamped.pass(received_us, (payload, received_us));
+        });
+        Self { payloads, closed }
+    }
+
     fn handle(&self, push: PushInfo) {
         match push.kind {
-            PushKind::Message => self.hand_over(push.data),
+            PushKind::Message => self.on_message(push.data),
             PushKind::Disconnection => self.closed.notify_one(),
             _ => {}
         }
     }
 
-    fn hand_over(&self, mut data: Vec<Value>) {
-        let received_us = clock::now_us();
-        let Some(Value::BulkString(payload)) = data.pop() else {
-            return;
-        };
-        metrics().broker_bytes.of(Direction::In).increment(payload.len() as u64);
-        let after_overflow = self.overflowed.load(Ordering::Relaxed);
-        let incoming = Incoming { payload, received_us, after_overflow };
-        let handed = self.events.try_send(BrokerEvent::Message(incoming)).is_ok();
-        if handed == after_overflow {
-            self.overflowed.store(!handed, Ordering::Relaxed);
+    fn on_message(&self, mut data: Vec<Value>) {
+        if let Some(Value::BulkString(payload)) = data.pop()
+            && !fault::loses_message()
+        {
+            self.payloads.pass(clock::now_us(), payload);
         }
-        if handed {
-            metrics().receive_queue.increment(1.0);
-        } else {
-            metrics().dropped.of(DropReason::ReceiveQueueFull).increment(1);
-        }
+    }
+}
+
+fn hand_over(
+    events: &mpsc::Sender<BrokerEvent>,
+    overflowed: &AtomicBool,
+    payload: Vec<u8>,
+    received_us: u64,
+) {
+    let after_overflow = overflowed.load(Ordering::Relaxed);
+    let incoming = Incoming { payload, received_us, after_overflow };
+    let handed = events.try_send(BrokerEvent::Message(incoming)).is_ok();
+    if handed == after_overflow {
+        overflowed.store(!handed, Ordering::Relaxed);
+    }
+    if handed {
+        metrics().receive_queue.increment(1.0);
+    } else {
+        metrics().dropped.of(DropReason::ReceiveQueueFull).increment(1);
     }
 }

@@ -102,6 +102,10 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_IDLE_TIMEOUT_MS", value_name = "MS", default_value = "60000")]
     pub(super) idle_timeout_ms: String,
 
+    /// Let `hopline fault` on this machine switch faults, through the admin listener
+    #[arg(long, env = "HOPLINE_FAULT_SWITCHES")]
+    pub(super) fault_switches: bool,
+
     /// Limit of the shutdown; what has not drained by then is cut off
     #[arg(long, env = "HOPLINE_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) shutdown_timeout_ms: String,

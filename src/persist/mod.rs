@@ -23,12 +23,14 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    config,
+    clock, config,
+    fault::Line,
+    hop::Hop,
     protocol::{Ack, ChannelName, Message, OriginStamps, SenderName},
     telemetry::{
-        labels::PublishOutcome,
+        labels::{Label, PublishOutcome},
         metrics::metrics,
-        trace::SpanContext,
+        trace::{self, SpanContext},
     },
 };
 use writer::Writer;
@@ -56,6 +58,24 @@ pub struct Draft {
     pub queued_us: u64,
     /// Where the publisher's answer goes.
     pub reply: oneshot::Sender<Result<Ack, PersistError>>,
+}
+
+impl Draft {
+    /// Tells the publisher, and the message's trace, that it is not stored.
+    fn refuse(self, error: PersistError) {
+        let outcome = match error {
+            PersistError::Conflict => PublishOutcome::Conflict,
+            PersistError::Rejected => PublishOutcome::Rejected,
+            PersistError::Busy => PublishOutcome::Busy,
+            PersistError::Unavailable => PublishOutcome::Unavailable,
+        };
+        metrics().publishes.of(outcome).increment(1);
+        if let Some(span) = self.trace.and_then(|accept| trace::persist(&accept, self.queued_us)) {
+            span.fail(outcome.label(), clock::now_us());
+        }
+        // A publisher that has gone meanwhile will retry, or read history.
+        let _ = self.reply.send(Err(error));
+    }
 }
 
 /// A message that is durable, on its way to `publish`.
@@ -90,8 +110,10 @@ pub enum PersistError {
 /// The way to the writers.
 #[derive(Clone)]
 pub struct Persist {
-    writers: Arc<[WriterHandle]>,
+    drafts: Line<Draft>,
 }
+
+struct Writers(Vec<WriterHandle>);
 
 struct WriterHandle {
     queue: mpsc::Sender<Draft>,
@@ -99,11 +121,12 @@ struct WriterHandle {
 }
 
 impl Persist {
-    /// Starts the writers. When `closing` is cancelled they take nothing more, commit what waits and stop. Each batch that they commit goes to `committed`, which must not block.
+    /// Starts the writers. When `closing` is cancelled they take nothing more, commit what waits and stop. Each
+    /// batch goes to `committed` with the time of its commit; that must not block.
     pub fn start(
         config: config::Persist,
         database: &PgConnectOptions,
-        committed: impl Fn(Vec<Committed>) + Clone + Send + 'static,
+        committed: impl Fn(Vec<Committed>, u64) + Clone + Send + 'static,
         closing: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Self {
@@ -117,40 +140,34 @@ impl Persist {
             );
             handle
         };
-        Self { writers: (0..config.writers).map(start_writer).collect() }
+        let writers = Writers((0..config.writers).map(start_writer).collect());
+        Self { drafts: Line::new(Hop::Persist, move |draft| writers.queue(draft)) }
     }
 
-    /// Queues a message. The answer comes through its `reply` once it is committed or refused; an error
-    /// here means that it was not queued, and `reply` is dropped.
-    pub fn append(&self, draft: Draft) -> Result<(), PersistError> {
+    /// Queues a message. The answer comes through its `reply` once it is committed or refused.
+    pub fn append(&self, draft: Draft) {
+        self.drafts.pass(draft.queued_us, draft);
+    }
+}
+
+impl Writers {
+    fn queue(&self, draft: Draft) {
         let writer = self.writer_of(&draft.channel);
         if !writer.connected.load(Ordering::Relaxed) {
-            return Err(refused(PersistError::Unavailable));
+            return draft.refuse(PersistError::Unavailable);
         }
-        writer.queue.try_send(draft).map_err(|error| match error {
-            TrySendError::Full(_) => refused(PersistError::Busy),
-            TrySendError::Closed(_) => refused(PersistError::Unavailable),
-        })?;
-        metrics().persist_queue.increment(1.0);
-        Ok(())
+        match writer.queue.try_send(draft) {
+            Ok(()) => metrics().persist_queue.increment(1.0),
+            Err(TrySendError::Full(draft)) => draft.refuse(PersistError::Busy),
+            Err(TrySendError::Closed(draft)) => draft.refuse(PersistError::Unavailable),
+        }
     }
 
     /// A channel always has the same writer: two of them would change the order of a sender's messages.
     fn writer_of(&self, channel: &ChannelName) -> &WriterHandle {
         let mut hasher = DefaultHasher::new();
         channel.hash(&mut hasher);
-        let number = hasher.finish() % self.writers.len() as u64;
-        &self.writers[usize::try_from(number).expect("less than the number of writers")]
+        let number = hasher.finish() % self.0.len() as u64;
+        &self.0[usize::try_from(number).expect("less than the number of writers")]
     }
-}
-
-fn refused(error: PersistError) -> PersistError {
-    let outcome = match error {
-        PersistError::Conflict => PublishOutcome::Conflict,
-        PersistError::Rejected => PublishOutcome::Rejected,
-        PersistError::Busy => PublishOutcome::Busy,
-        PersistError::Unavailable => PublishOutcome::Unavailable,
-    };
-    metrics().publishes.of(outcome).increment(1);
-    error
 }

@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::mpsc,
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Committed, Draft, PersistError,
     append::{Failure, Placed, append},
-    refused,
 };
 use crate::{
     clock, config,
@@ -51,7 +50,7 @@ pub(super) struct Writer<F> {
     committed: F,
 }
 
-impl<F: Fn(Vec<Committed>)> Writer<F> {
+impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
     /// A writer that has no connection yet. `connected` tells others whether it has one.
     pub(super) fn new(
         config: config::Persist,
@@ -90,7 +89,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         while !self.connect().await {
             while let Ok(draft) = drafts.try_recv() {
                 metrics().persist_queue.decrement(1.0);
-                reply(draft.reply, Err(refused(PersistError::Unavailable)));
+                draft.refuse(PersistError::Unavailable);
             }
             if closing.is_cancelled() {
                 return;
@@ -135,7 +134,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                         Failure::Contention | Failure::Connection => PersistError::Unavailable,
                     };
                     for draft in batch {
-                        reply(draft.reply, Err(refused(error)));
+                        draft.refuse(error);
                     }
                 }
             }
@@ -151,7 +150,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             let failure = match timeout_at(deadline, self.append_once(batch)).await {
                 Ok(Ok(placed)) => {
                     let committed_us = clock::now_us();
-                    metrics().commit(committed_us.saturating_sub(started_us));
+                    metrics().hops.commit(committed_us.saturating_sub(started_us));
                     return Ok(Appended { placed, started_us, committed_us });
                 }
                 Ok(Err(failure)) => failure,
@@ -187,18 +186,17 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         let mut replies = Vec::with_capacity(batch.len());
         for (draft, placed) in batch.into_iter().zip(placed) {
             if placed.conflict {
-                replies.push((draft.reply, Err(refused(PersistError::Conflict))));
+                draft.refuse(PersistError::Conflict);
                 continue;
             }
-            metrics().hop(Hop::Persist, committed_us.saturating_sub(draft.queued_us));
+            metrics().hops.record(Hop::Persist, committed_us.saturating_sub(draft.queued_us));
             let outcome = if placed.repeated { PublishOutcome::Repeated } else { PublishOutcome::Stored };
             metrics().publishes.of(outcome).increment(1);
             let stamps =
                 OriginStamps { accepted_us: draft.accepted_us, queued_us: draft.queued_us, committed_us };
             let seq = placed.seq.cast_unsigned();
-            let trace = draft.trace.as_ref().and_then(|accept| {
-                trace::persist(accept, (draft.queued_us, committed_us), (seq, placed.repeated))
-            });
+            let span = draft.trace.as_ref().and_then(|accept| trace::persist(accept, draft.queued_us));
+            let trace = span.map(|span| span.placed(seq, placed.repeated, committed_us));
             traces.extend(trace.clone());
             let message = Message {
                 channel: draft.channel,
@@ -220,17 +218,13 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             };
             // A repeat is published again too: the first publish may have been lost.
             committed.push(Committed { message, stamps, trace });
-            replies.push((draft.reply, Ok(ack)));
+            replies.push((draft.reply, ack));
         }
         trace::commit(&traces, (started_us, committed_us), batch_messages);
-        (self.committed)(committed);
-        for (to, answer) in replies {
-            reply(to, answer);
+        (self.committed)(committed, committed_us);
+        for (reply, ack) in replies {
+            // A publisher that has gone meanwhile will retry, or read history.
+            let _ = reply.send(Ok(ack));
         }
     }
-}
-
-/// A publisher that has gone meanwhile doesn't matter: it will retry, or read history.
-fn reply(to: oneshot::Sender<Result<Ack, PersistError>>, answer: Result<Ack, PersistError>) {
-    let _ = to.send(answer);
 }

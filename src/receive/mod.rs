@@ -89,7 +89,6 @@ impl Receive {
             tokio::select! {
                 count = inputs.events.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     if count == 0 { return }
-                    metrics().receive_queue.decrement(count as f64);
                     events.drain(..).for_each(|event| self.on_event(event));
                 }
                 registration = inputs.registrations.recv() => match registration {
@@ -126,6 +125,7 @@ impl Receive {
     }
 
     fn on_incoming(&mut self, incoming: &Incoming) {
+        metrics().receive_queue.decrement(1.0);
         self.checks.heard();
         if incoming.after_overflow {
             self.check(CheckTrigger::Overflow);
@@ -140,7 +140,7 @@ impl Receive {
         let origin = if node == self.node { Origin::Own } else { Origin::Peer };
         let received_us = incoming.received_us;
         let trace = trace::sampled(message.traceparent.as_deref());
-        metrics().broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
+        metrics().hops.broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
         let (channel, seq, now) = (message.channel.clone(), message.seq, self.now());
         let delivery = Delivery { message, origin, stamps: Some(stamps), received_us, trace: trace.clone() };
         let arrival = match self.order.arrive(now, &channel, seq, delivery, &mut self.deliver) {

@@ -16,6 +16,8 @@ use uuid::Uuid;
 
 use super::times::{self, Ticket};
 use crate::{
+    fault::Hold,
+    hop::Hop,
     protocol::CloseCode,
     telemetry::{labels::DropReason, metrics::metrics},
 };
@@ -118,11 +120,17 @@ where
 {
     let mut batch = Vec::new();
     let mut tickets = Vec::new();
+    let mut hold = Hold::new(Hop::Send);
     while queue.recv_many(&mut batch, COALESCED_MAX).await > 0 {
         for outgoing in batch.drain(..) {
             let frame = match outgoing {
                 Outgoing::Frame(text) => Message::Text(text),
                 Outgoing::Timed(text, ticket) => {
+                    if hold.is_enabled() {
+                        socket.flush().await.ok()?;
+                        times::written(tickets.drain(..));
+                        hold.pass(ticket.handed_us()).await;
+                    }
                     tickets.push(ticket);
                     Message::Text(text)
                 }

@@ -166,7 +166,7 @@ impl Fanout {
     pub fn deliver(&mut self, mut delivery: Delivery) {
         let handed_us = clock::now_us();
         let seq = delivery.message.seq;
-        metrics().hop(Hop::Receive, handed_us.saturating_sub(delivery.received_us));
+        metrics().hops.record(Hop::Receive, handed_us.saturating_sub(delivery.received_us));
         delivery.record_receive(handed_us);
         let Some(subscriptions) = self.channels.get_mut(&delivery.message.channel) else {
             return;

@@ -41,6 +41,13 @@ pub(super) fn tickets(
     (0..count).map(move |slot| Ticket { times: times.clone(), slot })
 }
 
+impl Ticket {
+    /// When the message was handed over.
+    pub(super) fn handed_us(&self) -> u64 {
+        self.times.handed_us
+    }
+}
+
 /// Marks frames that were flushed together as written now.
 pub(super) fn written(tickets: impl Iterator<Item = Ticket>) {
     let now_us = clock::now_us();
@@ -76,8 +83,8 @@ impl Times {
             span.set("hopline.last_ms", f64::from(last) / 1e3);
             span.end(self.handed_us + u64::from(last));
         }
-        metrics().send(Recipient::First, first.into());
-        metrics().send(Recipient::Median, median.into());
-        metrics().send(Recipient::Last, last.into());
+        metrics().hops.send(Recipient::First, first.into());
+        metrics().hops.send(Recipient::Median, median.into());
+        metrics().hops.send(Recipient::Last, last.into());
     }
 }

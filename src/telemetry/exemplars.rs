@@ -1,5 +1,5 @@
 //! The histogram whose dots open traces. The exporter of the other metrics has no exemplars, so this one stands
-//! alone, in the OpenMetrics format.
+//! alone, in the format of `OpenMetrics`.
 
 use std::{sync::LazyLock, time::SystemTime};
 

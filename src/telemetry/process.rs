@@ -47,9 +47,15 @@ impl Process {
             runtime,
             workers: gauge("hopline_runtime_workers", "Threads of the runtime."),
             tasks: gauge("hopline_runtime_tasks", "Tasks of the runtime that are alive."),
-            queue_tasks: gauge("hopline_runtime_queue_tasks", "Tasks that wait in the runtime's shared queue."),
+            queue_tasks: gauge(
+                "hopline_runtime_queue_tasks",
+                "Tasks that wait in the runtime's shared queue.",
+            ),
             // Only grows, but a counter of the facade is a whole number.
-            busy_seconds: gauge("hopline_runtime_busy_seconds_total", "Time that the runtime's workers were busy."),
+            busy_seconds: gauge(
+                "hopline_runtime_busy_seconds_total",
+                "Time that the runtime's workers were busy.",
+            ),
             readers: ReaderState::ALL
                 .iter()
                 .map(|state| (*state, metrics::gauge!(readers, "state" => state.label())))

@@ -79,7 +79,8 @@ fn is_wanted() -> bool {
 
 /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` come before our own name for the service.
 fn resource(node: &str) -> Resource {
-    let builder = || Resource::builder().with_attribute(KeyValue::new("service.instance.id", node.to_owned()));
+    let builder =
+        || Resource::builder().with_attribute(KeyValue::new("service.instance.id", node.to_owned()));
     let resource = builder().build();
     let name = resource.get(&Key::from_static_str("service.name"));
     match name {

@@ -40,6 +40,15 @@ impl Open {
         self.end(end_us);
     }
 
+    /// Ends `persist`: the message has its number. What `publish` is a child of.
+    pub fn placed(mut self, seq: u64, repeated: bool, committed_us: u64) -> SpanContext {
+        self.set("hopline.seq", int(seq));
+        self.set("hopline.repeated", repeated);
+        let context = self.context();
+        self.end(committed_us);
+        context
+    }
+
     /// Ends it at `end_us`.
     pub fn end(mut self, end_us: u64) {
         self.0.end_with_timestamp(at(end_us));
@@ -79,20 +88,9 @@ pub fn accept(accepted: &Accepted<'_>) -> Option<Open> {
     open(Hop::Accept.as_str(), SpanKind::Server, client.as_ref(), accepted.accepted_us, attributes)
 }
 
-/// Records `persist`, from the queue to the commit.
-pub fn persist(
-    accept: &SpanContext,
-    (queued_us, committed_us): (u64, u64),
-    (seq, repeated): (u64, bool),
-) -> Option<SpanContext> {
-    let attributes = vec![
-        KeyValue::new("hopline.seq", int(seq)),
-        KeyValue::new("hopline.repeated", repeated),
-    ];
-    let span = open(Hop::Persist.as_str(), SpanKind::Internal, Some(accept), queued_us, attributes)?;
-    let context = span.context();
-    span.end(committed_us);
-    Some(context)
+/// Opens `persist`, at the queue.
+pub fn persist(accept: &SpanContext, queued_us: u64) -> Option<Open> {
+    open(Hop::Persist.as_str(), SpanKind::Internal, Some(accept), queued_us, Vec::new())
 }
 
 /// Records the round trip that committed a batch: a child of the first sampled message's `persist`, linked with
@@ -175,7 +173,8 @@ fn open(
 }
 
 fn builder(name: &'static str, kind: SpanKind, start_us: u64, attributes: Vec<KeyValue>) -> SpanBuilder {
-    let mut builder = SpanBuilder::from_name(Cow::Borrowed(name)).with_kind(kind).with_start_time(at(start_us));
+    let mut builder =
+        SpanBuilder::from_name(Cow::Borrowed(name)).with_kind(kind).with_start_time(at(start_us));
     builder.attributes = Some(attributes);
     builder
 }
@@ -192,7 +191,7 @@ fn build(builder: SpanBuilder, parent: Option<&SpanContext>) -> Option<Open> {
     if !context.is_sampled() {
         return None;
     }
-    tracing::debug!(trace_id = %context.trace_id(), span_id = %context.span_id(), name, "span");
+    tracing::debug!(trace_id = %context.trace_id(), span_id = %context.span_id(), %name, "span");
     Some(Open(span))
 }
 

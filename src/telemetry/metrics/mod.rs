@@ -1,0 +1,117 @@
+//! Every metric of the server, declared once.
+
+mod declare;
+mod hops;
+
+use std::{ops::Deref, sync::LazyLock};
+
+use metrics::{Counter, Gauge, Histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+pub use declare::Counters;
+use declare::{Declared, declare};
+pub use hops::Hops;
+pub(super) use hops::duration_bounds_seconds;
+
+use super::labels::{
+    Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, PersistRetry, PublishOutcome,
+    SpanOutcome,
+};
+use crate::protocol::{CloseCode, ErrorCode};
+
+const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+const LIFETIME_BOUNDS_SECONDS: [f64; 7] = [1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
+
+declare! {
+    /// Handles of the metrics that are no hop's.
+    Plain {
+        /// Messages committed together.
+        "hopline_persist_batch_messages": batch_messages is Histogram;
+        /// Messages that wait for a commit.
+        "hopline_persist_queue_messages": persist_queue is Gauge;
+        /// Writers that have a connection to PostgreSQL.
+        "hopline_persist_connected": persist_connected is Gauge;
+        /// Batches that were sent to PostgreSQL again.
+        "hopline_persist_retries_total": persist_retries is Counters<PersistRetry>, by "reason";
+        /// Publishes by what became of them.
+        "hopline_publishes_total": publishes is Counters<PublishOutcome>, by "outcome";
+        /// Committed messages that the broker has not acknowledged yet.
+        "hopline_publish_queue_messages": publish_queue is Gauge;
+        /// Whether the broker connection is up.
+        "hopline_broker_connected": broker_connected is Gauge;
+        /// Broker connections given up.
+        "hopline_broker_losses_total": broker_losses is Counters<BrokerLoss>, by "reason";
+        /// Bytes of the envelopes that went to the broker and came from it.
+        "hopline_broker_bytes_total": broker_bytes is Counters<Direction>, by "direction";
+        /// Messages from the broker that wait for receive.
+        "hopline_receive_queue_messages": receive_queue is Gauge;
+        /// Messages from the broker by what became of them.
+        "hopline_arrivals_total": arrivals is Counters<Arrival>, by "outcome";
+        /// Messages dropped; all are recovered.
+        "hopline_dropped_total": dropped is Counters<DropReason>, by "reason";
+        /// Gaps that had to be healed from PostgreSQL.
+        "hopline_gaps_total": gaps is Counters<GapCause>, by "cause";
+        /// Messages read from PostgreSQL to close gaps.
+        "hopline_healed_messages_total": healed is Counter;
+        /// Sequence numbers that no stored message has.
+        "hopline_skipped_numbers_total": skipped is Counter;
+        /// Reads for healing that failed; they are repeated.
+        "hopline_heal_failures_total": heal_failures is Counter;
+        /// Comparisons of positions with the channels' counters.
+        "hopline_position_checks_total": position_checks is Counters<CheckTrigger>, by "trigger";
+        /// Open WebSocket connections.
+        "hopline_connections": connections is Gauge;
+        /// WebSocket connections opened.
+        "hopline_connections_opened_total": connections_opened is Counter;
+        /// WebSocket connections refused because the limit was reached.
+        "hopline_connections_refused_total": connections_refused is Counter;
+        /// WebSocket connections closed by the server.
+        "hopline_connections_closed_total": connections_closed is Counters<CloseCode>, by "reason";
+        /// How long WebSocket connections lasted.
+        "hopline_connection_lifetime_seconds": connection_lifetime is Histogram;
+        /// Subscriptions of connected clients.
+        "hopline_subscriptions": subscriptions is Gauge;
+        /// Messages handed to clients' queues.
+        "hopline_deliveries_total": deliveries is Counter;
+        /// Requests refused, by error code.
+        "hopline_errors_total": errors is Counters<ErrorCode>, by "code";
+        /// Spans by what became of them; those that ended and have no other outcome wait for the exporter.
+        "hopline_spans_total": spans is Counters<SpanOutcome>, by "outcome";
+    }
+}
+
+/// Handles of all metrics.
+pub struct Metrics {
+    /// How long the hops take.
+    pub hops: Hops,
+    plain: Plain,
+}
+
+impl Deref for Metrics {
+    type Target = Plain;
+
+    fn deref(&self) -> &Plain {
+        &self.plain
+    }
+}
+
+static METRICS: LazyLock<Metrics> =
+    LazyLock::new(|| Metrics { hops: Hops::register(), plain: Plain::register() });
+
+/// The metrics' handles. They record nothing unless [`install`] was called before the first use.
+pub fn metrics() -> &'static Metrics {
+    &METRICS
+}
+
+/// Installs the Prometheus recorder. The handle renders it, and its `run_upkeep` must be called every few
+/// seconds: histograms grow without it.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let exact = |name: &str| Matcher::Full(name.into());
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &duration_bounds_seconds())?
+        .set_buckets_for_metric(exact("hopline_persist_batch_messages"), &BATCH_BOUNDS)?
+        .set_buckets_for_metric(exact("hopline_connection_lifetime_seconds"), &LIFETIME_BOUNDS_SECONDS)?
+        .install_recorder()?;
+    LazyLock::force(&METRICS);
+    Ok(handle)
+}

@@ -1,7 +1,7 @@
 //! Hopline's load generator: it starts a lab, loads it on a fixed schedule, audits every message, and
 //! says which of the architecture decision's claims hold.
 //!
-//! [`lab`] and [`client`] serve the integration tests as well.
+//! [`lab`], [`client`] and [`traces`] serve the integration tests as well.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the load generator reads /proc and takes its lab down with Linux's signals");
@@ -11,6 +11,7 @@ pub mod client;
 pub mod commands;
 pub mod exit;
 pub mod lab;
+pub mod traces;
 
 mod audit;
 mod budget;

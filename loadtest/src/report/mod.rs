@@ -2,6 +2,7 @@
 
 mod claims;
 mod terminal;
+mod waterfall;
 
 use std::{
     collections::BTreeMap,
@@ -23,6 +24,7 @@ use crate::{
     plan::{Layout, Workload},
     verdict::{Judged, Verdict},
 };
+pub(crate) use waterfall::waterfall;
 
 /// How a command ended, as reports say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

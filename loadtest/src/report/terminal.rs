@@ -22,7 +22,7 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 impl Style {
     /// Colours are for terminals, unless `NO_COLOR` is set.
-    pub(super) fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let terminal = stdout().is_terminal();
         let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self { colours: terminal && !unwanted, width: (!terminal).then_some(WIDTH_WITHOUT_TERMINAL) }
@@ -40,6 +40,11 @@ impl Style {
             table.force_no_tty();
         }
         table
+    }
+
+    /// How many columns there are.
+    pub(super) fn width(self) -> u16 {
+        self.width.or_else(|| Table::new().width()).unwrap_or(WIDTH_WITHOUT_TERMINAL)
     }
 
     pub(super) fn coloured(self, text: &str, colour: Color) -> Cell {

@@ -20,28 +20,35 @@ use crate::{
     fault::{self, Switches},
     history::History,
     telemetry::{
-        exemplars::{self, exemplars},
+        exemplars::{self, Exemplars, exemplars},
         process::{Process, Readers},
     },
 };
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
-struct Admin {
+struct Rendered {
     metrics: PrometheusHandle,
     process: Process,
     history: History,
 }
 
-/// The routes of the admin listener. Must be called within the runtime that the metrics speak of.
-pub fn routes(node: &str, metrics: PrometheusHandle, history: History) -> Router {
-    tokio::spawn(keep_up(metrics.clone()));
-    let process = Process::new(Handle::current().metrics(), node);
-    Router::new()
-        .route("/metrics", get(render_metrics))
-        .route("/exemplars", get(render_exemplars))
-        .route("/faults", get(show_faults).put(set_faults).layer(from_fn(from_here_only)))
-        .with_state(Arc::new(Admin { metrics, process, history }))
+/// The routes of the admin listener. `metrics` are missing where none are recorded. Must be called within the runtime
+/// that they speak of.
+pub fn routes(node: &str, metrics: Option<PrometheusHandle>, history: History) -> Router {
+    let mut routes = Router::new();
+    if let Some(metrics) = metrics {
+        tokio::spawn(keep_up(metrics.clone()));
+        let process = Process::new(Handle::current().metrics(), node);
+        let rendered = Arc::new(Rendered { metrics, process, history });
+        let metrics = Router::new().route("/metrics", get(render_metrics)).with_state(rendered);
+        routes = routes.merge(metrics).route("/exemplars", get(render_exemplars));
+    }
+    if fault::is_enabled() {
+        let faults = get(show_faults).put(set_faults).layer(from_fn(from_here_only));
+        routes = routes.route("/faults", faults);
+    }
+    routes
 }
 
 /// Histograms grow until they are summed up.
@@ -54,24 +61,25 @@ async fn keep_up(metrics: PrometheusHandle) {
     }
 }
 
-async fn render_metrics(State(admin): State<Arc<Admin>>) -> String {
-    let (idle, open) = admin.history.connections();
-    admin.process.collect(Readers { idle, used: open.saturating_sub(idle) });
-    admin.metrics.render()
+async fn render_metrics(State(rendered): State<Arc<Rendered>>) -> String {
+    let (idle, open) = rendered.history.connections();
+    rendered.process.collect(Readers { idle, used: open.saturating_sub(idle) });
+    rendered.metrics.render()
 }
 
 async fn render_exemplars() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, exemplars::CONTENT_TYPE)], exemplars().render())
+    let text = exemplars().map(Exemplars::render).unwrap_or_default();
+    ([(header::CONTENT_TYPE, exemplars::CONTENT_TYPE)], text)
 }
 
-/// Answers as if there were no such route unless faults can be switched and the asker is on this machine.
+/// Answers others as if there were no such route.
 async fn from_here_only(
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let allowed = fault::is_enabled() && peer.ip().to_canonical().is_loopback();
-    if allowed { Ok(next.run(request).await) } else { Err(StatusCode::NOT_FOUND) }
+    let is_here = peer.ip().to_canonical().is_loopback();
+    if is_here { Ok(next.run(request).await) } else { Err(StatusCode::NOT_FOUND) }
 }
 
 async fn show_faults() -> Json<Option<Switches>> {

@@ -75,7 +75,7 @@ async fn ask(question: impl Future<Output = Result<(), OperateError>>) -> Result
 #[tokio::main]
 async fn serve(config: Config) -> Result<(), Failure> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "hopline=info,warn".into());
-    let metrics = metrics::install()?;
+    let metrics = if config.metrics { Some(metrics::install()?) } else { None };
     let traces = trace::start(&config.node)?;
     logs::start(&filter)?;
     if config.fault_switches {

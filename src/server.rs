@@ -68,9 +68,10 @@ pub struct Ready {
 }
 
 /// Runs a server until `shutdown` is cancelled and everything has drained. Calls `ready` once clients may come.
+/// `metrics` renders what is recorded; nothing is, if it is missing.
 pub async fn run(
     config: Config,
-    metrics: PrometheusHandle,
+    metrics: Option<PrometheusHandle>,
     shutdown: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), ServerError> {

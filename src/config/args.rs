@@ -102,6 +102,10 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_IDLE_TIMEOUT_MS", value_name = "MS", default_value = "60000")]
     pub(super) idle_timeout_ms: String,
 
+    /// Record no metrics, to find out what they cost
+    #[arg(long, env = "HOPLINE_NO_METRICS")]
+    pub(super) no_metrics: bool,
+
     /// Let `hopline fault` on this machine switch faults, through the admin listener
     #[arg(long, env = "HOPLINE_FAULT_SWITCHES")]
     pub(super) fault_switches: bool,

@@ -76,6 +76,7 @@ impl Checker {
             broker: broker?,
             receive: receive?,
             client: client?,
+            metrics: !args.no_metrics,
             fault_switches: args.fault_switches,
             shutdown_timeout: shutdown_timeout?,
         })

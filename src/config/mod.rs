@@ -31,6 +31,8 @@ pub struct Config {
     pub receive: Receive,
     /// What a client may do.
     pub client: Client,
+    /// Whether metrics are recorded.
+    pub metrics: bool,
     /// Whether faults can be switched, from this machine.
     pub fault_switches: bool,
     /// How long the shutdown may take before what is left is cut off.

@@ -1,7 +1,7 @@
 //! The histogram whose dots open traces. The exporter of the other metrics has no exemplars, so this one stands
 //! alone, in the format of `OpenMetrics`.
 
-use std::{sync::LazyLock, time::SystemTime};
+use std::{sync::OnceLock, time::SystemTime};
 
 use opentelemetry::trace::SpanContext;
 use prometheus_client::{
@@ -64,9 +64,14 @@ impl Exemplars {
     }
 }
 
-static EXEMPLARS: LazyLock<Exemplars> = LazyLock::new(Exemplars::new);
+static EXEMPLARS: OnceLock<Exemplars> = OnceLock::new();
 
-/// The histogram with exemplars.
-pub fn exemplars() -> &'static Exemplars {
-    &EXEMPLARS
+/// The histogram with exemplars; none if no metrics are recorded.
+pub fn exemplars() -> Option<&'static Exemplars> {
+    EXEMPLARS.get()
+}
+
+/// Begins to record.
+pub(super) fn install() {
+    EXEMPLARS.get_or_init(Exemplars::new);
 }

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
 
 mod broker_loss;
+mod collector;
 mod configuration;
 mod delivery;
 mod documents;
+mod fault;
 mod hostile_input;
 mod http;
 mod layout;
@@ -17,3 +19,4 @@ mod slow_client;
 mod subscribe;
 mod support;
 mod telemetry;
+mod trace;

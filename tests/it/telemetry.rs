@@ -63,7 +63,7 @@ fn series_labels(text: &str) -> impl Iterator<Item = (&str, &str)> {
 /// The units that the names end with, as the table spells them.
 fn unit(name: &str) -> &str {
     let base = name.strip_suffix("_total").unwrap_or(name);
-    let known = ["seconds", "messages"].into_iter().find(|unit| base.ends_with(&format!("_{unit}")));
+    let known = ["seconds", "messages", "bytes"].into_iter().find(|unit| base.ends_with(&format!("_{unit}")));
     known.unwrap_or("–")
 }
 

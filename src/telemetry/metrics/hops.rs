@@ -64,7 +64,9 @@ impl Hops {
         if origin != Origin::Healed {
             let is_own = origin == Origin::Own;
             self.broadcast[usize::from(!is_own)].record(seconds(duration_us));
-            exemplars().broadcast(is_own, seconds(duration_us), trace);
+            if let Some(exemplars) = exemplars() {
+                exemplars.broadcast(is_own, seconds(duration_us), trace);
+            }
         }
     }
 

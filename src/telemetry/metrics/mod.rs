@@ -13,9 +13,12 @@ use declare::{Declared, declare};
 pub use hops::Hops;
 pub(super) use hops::duration_bounds_seconds;
 
-use super::labels::{
-    Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, PersistRetry, PublishOutcome,
-    SpanOutcome,
+use super::{
+    exemplars,
+    labels::{
+        Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, PersistRetry, PublishOutcome,
+        SpanOutcome,
+    },
 };
 use crate::protocol::{CloseCode, ErrorCode};
 
@@ -112,6 +115,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets_for_metric(exact("hopline_persist_batch_messages"), &BATCH_BOUNDS)?
         .set_buckets_for_metric(exact("hopline_connection_lifetime_seconds"), &LIFETIME_BOUNDS_SECONDS)?
         .install_recorder()?;
+    exemplars::install();
     LazyLock::force(&METRICS);
     Ok(handle)
 }

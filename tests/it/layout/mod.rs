@@ -11,7 +11,7 @@ use std::{
 use source::Source;
 
 /// What every stage may use: the vocabulary.
-const VOCABULARY: &[&str] = &["clock", "hop", "protocol", "telemetry"];
+const VOCABULARY: &[&str] = &["clock", "fault", "hop", "protocol", "telemetry"];
 
 /// The stages, in the order of a message's path, and what else each may use: of one another only this, and
 /// only its own slice of the configuration.
@@ -30,14 +30,17 @@ const STAGES: &[(&str, &[&str])] = &[
 
 /// All other modules, and all that each may use.
 const OTHERS: &[(&str, &[&str])] = &[
+    ("admin", &["fault", "history", "telemetry"]),
     ("clock", &[]),
+    ("fault", &["clock", "hop"]),
     ("hop", &[]),
+    ("operate", &["fault", "hop"]),
     ("protocol", &["hop"]),
     ("telemetry", &["hop", "protocol"]),
     ("config", &["protocol"]),
     ("shutdown", &[]),
     ("server", &[ANYTHING]),
-    ("main", &["config", "server", "shutdown", "telemetry"]),
+    ("main", &["config", "fault", "operate", "server", "shutdown", "telemetry"]),
     ("lib", &[]),
 ];
 
@@ -52,6 +55,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     ("sqlx::raw_sql", &["history", "persist"]),
     ("redis", &["broker", "config"]),
     ("metrics", &["telemetry"]),
+    ("opentelemetry*", &["telemetry"]),
 ];
 
 /// The beginning of every metric's name. Such literals stand in `telemetry` only.
@@ -209,7 +213,7 @@ fn what_breaks_a_rule_is_found_however_it_is_written() {
         ("persist/mod.rs", "use crate::config; fn f(_: config::Persist) {}"),
         ("publish.rs", "use crate::{broker, persist::Committed};"),
         ("http.rs", "// crate::receive, sqlx::query\n/* use redis::Client; */ /// \"hopline_x\"\nstruct S;"),
-        ("accept.rs", "fn f() -> impl Fn() + use<> {} mod tests { use super::is_traceparent; }"),
+        ("accept.rs", "fn f() -> impl Fn() + use<> {} mod tests { use super::channel_name; }"),
         ("main.rs", "use hopline::telemetry::metrics; fn f() { metrics::install(); }"),
     ];
     for (file, source) in good {

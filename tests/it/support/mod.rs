@@ -3,12 +3,13 @@
 pub(crate) mod document;
 mod gate;
 
-use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};
 
 use hopline::protocol::{Ack, ErrorCode, Message, ProtocolError, ServerFrame};
 use hopline_loadtest::{
     client::{Client, Closed},
-    lab::{Lab, LabOptions},
+    lab::{Lab, LabOptions, Server},
+    traces::Receiver,
 };
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
@@ -21,18 +22,40 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A lab with `servers` servers, each with the flags `args`.
 pub(crate) async fn lab_with(servers: usize, args: &[&str]) -> Lab {
-    let options = LabOptions {
+    Lab::start(options(servers, args)).await.expect("the lab starts")
+}
+
+pub(crate) fn options(servers: usize, args: &[&str]) -> LabOptions {
+    LabOptions {
         servers,
         server_binary: Some(PathBuf::from(env!("CARGO_BIN_EXE_hopline"))),
         server_args: args.iter().map(ToString::to_string).collect(),
         ..LabOptions::default()
-    };
-    Lab::start(options).await.expect("the lab starts")
+    }
 }
 
 /// A lab with three servers.
 pub(crate) async fn lab() -> Lab {
     lab_with(3, &[]).await
+}
+
+/// A lab whose servers send their spans to `receiver`, at once.
+pub(crate) async fn lab_traced(servers: usize, args: &[&str], receiver: &Receiver) -> Lab {
+    let env =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.endpoint()), ("OTEL_BSP_SCHEDULE_DELAY", "50".into())];
+    let options = LabOptions {
+        server_env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+        ..options(servers, args)
+    };
+    Lab::start(options).await.expect("the lab starts")
+}
+
+/// `hopline fault …` for a server of the lab.
+pub(crate) fn fault(server: &Server, args: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
+    command.args(["fault", "--admin", &server.admin_addr().to_string()]).args(args);
+    let output = command.output().expect("hopline runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Fails the test if `future` takes too long.

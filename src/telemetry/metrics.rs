@@ -9,21 +9,9 @@ use super::labels::{
     Arrival, BrokerLoss, CheckTrigger, DropReason, GapCause, Label, PersistRetry, PublishOutcome,
 };
 use crate::{
-    hop::{Hop, Origin, Recipient},
+    hop::{BOUNDS_SECONDS, Hop, Origin, Recipient},
     protocol::{CloseCode, ErrorCode},
 };
-
-/// Bounds of the duration histograms: the E12 series of preferred numbers, whose neighbours lie at most
-/// 1.25× apart, from 10 µs to 10 s, and 500 ms, because a budget stands there.
-fn duration_bounds_seconds() -> Vec<f64> {
-    const E12: [f64; 12] = [1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 3.9, 4.7, 5.6, 6.8, 8.2];
-    // Divided, not multiplied: 5.6 / 1e5 prints as 0.000056, 5.6 * 1e-5 does not.
-    let decades = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0];
-    let mut bounds: Vec<f64> =
-        decades.iter().flat_map(|decade| E12.map(|number| number / decade)).chain([0.5, 10.0]).collect();
-    bounds.sort_by(f64::total_cmp);
-    bounds
-}
 
 const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -192,26 +180,10 @@ pub fn metrics() -> &'static Metrics {
 /// Installs the Prometheus recorder. The handle renders it, and its `run_upkeep` must be called every few
 /// seconds: histograms grow without it.
 pub fn install() -> Result<PrometheusHandle, BuildError> {
-    let durations = duration_bounds_seconds();
     let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &durations)?
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BOUNDS_SECONDS)?
         .set_buckets_for_metric(Matcher::Full(BATCH_MESSAGES.into()), &BATCH_BOUNDS)?
         .install_recorder()?;
     LazyLock::force(&METRICS);
     Ok(handle)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbouring_bounds_lie_at_most_a_quarter_apart_and_the_budgets_are_among_them() {
-        let bounds = duration_bounds_seconds();
-        for pair in bounds.windows(2) {
-            assert!(pair[0] < pair[1] && pair[1] / pair[0] <= 1.2501, "{pair:?}");
-        }
-        assert!(bounds[0] <= 50e-6 && *bounds.last().unwrap() >= 10.0);
-        assert!(bounds.contains(&0.001) && bounds.contains(&0.5));
-    }
 }

@@ -14,6 +14,8 @@ use crate::{
 /// The budget as it was when this program was built.
 const EMBEDDED: &str = include_str!("../../observability/budget.toml");
 const VERSION: u32 = 1;
+/// With fewer, two scrapes 5 s apart might not fit into an alert's shortest window.
+const PERIOD_DAYS_MIN: u32 = 2;
 
 /// All claims of the decision.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,18 @@ pub(crate) struct Budget {
     pub(crate) decision: String,
     /// Its claims, in the order of the file.
     pub(crate) claims: Vec<Claim>,
+    /// How fast alerts look, in the order of the file.
+    pub(crate) paces: Vec<Pace>,
+}
+
+/// The windows of a set of alerts.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pace {
+    /// Its name: the alerts' label.
+    pub(crate) name: String,
+    /// How long a claim's error budget is to last.
+    pub(crate) period_days: u32,
 }
 
 /// One claim.
@@ -87,6 +101,17 @@ impl LatencyLimit {
         let samples = (1_000.0 / (100.0 - self.percentile)).ceil() as u64;
         samples
     }
+
+    /// The limit in seconds, exact to the digit: 0.3 / 1000 is not 0.0003.
+    pub(crate) fn limit_s(&self) -> f64 {
+        format!("{}e-3", self.limit_ms).parse().expect("a number with an exponent is a number")
+    }
+
+    /// Which share of the figures may lie beyond the limit.
+    pub(crate) fn error_budget(&self) -> f64 {
+        // Rounded, since 100 - 99.9 is not 0.1.
+        ((100.0 - self.percentile) * 1e7).round() / 1e9
+    }
 }
 
 impl Budget {
@@ -117,7 +142,18 @@ impl Budget {
             claims.push(claim);
         }
         ensure!(!claims.is_empty(), "there is no [[claim]]");
-        Ok(Self { decision: file.decision, claims })
+        for pace in &file.pace {
+            check_pace(pace).with_context(|| format!("pace `{}`", pace.name))?;
+            let same = file.pace.iter().filter(|other| other.name == pace.name).count();
+            ensure!(same == 1, "pace `{}` stands there twice", pace.name);
+        }
+        Ok(Self { decision: file.decision, claims, paces: file.pace })
+    }
+
+    /// The latency limits that are judged, each with its claim.
+    pub(crate) fn latencies(&self) -> impl Iterator<Item = (&Claim, LatencyLimit)> {
+        let judged = self.claims.iter().filter(|claim| claim.not_measured.is_none());
+        judged.filter_map(|claim| Some((claim, claim.latency?)))
     }
 }
 
@@ -128,10 +164,28 @@ struct File {
     decision: String,
     #[serde(default)]
     claim: Vec<toml::Table>,
+    #[serde(default)]
+    pace: Vec<Pace>,
+}
+
+/// Names stand in queries, labels and the names of files.
+fn is_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    !text.is_empty() && text.bytes().all(is_plain)
+}
+
+fn check_pace(pace: &Pace) -> anyhow::Result<()> {
+    ensure!(is_name(&pace.name), "its name is not made of a–z, 0–9 and -");
+    ensure!(
+        pace.period_days >= PERIOD_DAYS_MIN,
+        "its period_days is {}, less than {PERIOD_DAYS_MIN}",
+        pace.period_days
+    );
+    Ok(())
 }
 
 fn check(claim: &Claim) -> anyhow::Result<()> {
-    ensure!(!claim.id.is_empty(), "its id is empty");
+    ensure!(is_name(&claim.id), "its id is not made of a–z, 0–9 and -");
     ensure!(!claim.sentence.trim().is_empty(), "its sentence is empty");
     match (&claim.latency, &claim.audit, &claim.not_measured) {
         (Some(_), Some(_), _) => bail!("it has both `latency` and `audit`"),
@@ -190,6 +244,35 @@ mod tests {
         );
         assert_eq!(budget(head), "claim `x`: it has neither `latency` nor `audit` nor `not_measured`");
         assert!(budget("sentence = \"s\"").starts_with("claim number 1: missing field `id`"));
+    }
+
+    #[test]
+    fn mistakes_in_a_pace_are_reported_with_its_name() {
+        let head = "id = \"x\"\nsentence = \"s\"\nnot_measured = \"n\"\n";
+        let pace = |pace: &str| budget(&format!("{head}[[pace]]\n{pace}"));
+        assert_eq!(pace("name = \"p\"\nperiod_days = 2"), "accepted");
+        assert_eq!(pace("name = \"p\"\nperiod_days = 1"), "pace `p`: its period_days is 1, less than 2");
+        assert_eq!(
+            pace("name = \"P p\"\nperiod_days = 2"),
+            "pace `P p`: its name is not made of a–z, 0–9 and -"
+        );
+        let twice = pace("name = \"p\"\nperiod_days = 2\n[[pace]]\nname = \"p\"\nperiod_days = 3");
+        assert_eq!(twice, "pace `p` stands there twice");
+    }
+
+    #[test]
+    fn limits_and_error_budgets_are_exact() {
+        let limit = |percentile, limit_ms| LatencyLimit {
+            hop: Hop::Total,
+            origin: None,
+            recipient: None,
+            percentile,
+            limit_ms,
+        };
+        assert_eq!(limit(50.0, 0.3).limit_s().to_string(), "0.0003");
+        assert_eq!(limit(99.9, 500.0).limit_s().to_string(), "0.5");
+        assert_eq!(limit(99.9, 1.0).error_budget().to_string(), "0.001");
+        assert_eq!(limit(50.0, 1.0).error_budget().to_string(), "0.5");
     }
 
     #[test]

@@ -23,7 +23,8 @@ Examples:
   hopline-loadtest run --channels 1 --subscribers 1000 --rate 100
   hopline-loadtest run --target 10.0.0.1:8080,10.0.0.2:8080 --json results/run.json
   hopline-loadtest saturate                              how many durable messages a second?
-  hopline-loadtest idle                                  what does an idle connection cost?";
+  hopline-loadtest idle                                  what does an idle connection cost?
+  hopline-loadtest render                                after a change of observability/budget.toml";
 
 /// Starts a lab, loads it on a fixed schedule, audits every message, and says which of the architecture
 /// decision's claims hold.
@@ -53,6 +54,9 @@ pub enum Command {
     /// Open idle connections to one server, and report what each costs in memory.
     #[command(after_help = exit::HELP)]
     Idle(IdleArgs),
+    /// Write what is generated from observability/budget.toml: bounds, rules and alerts, and their tests.
+    #[command(after_help = exit::HELP)]
+    Render(RenderArgs),
 }
 
 /// The lab.
@@ -202,6 +206,14 @@ pub struct IdleArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub lab: LabArgs,
+}
+
+/// `render`.
+#[derive(Clone, Debug, Args)]
+pub struct RenderArgs {
+    /// Write nothing, and fail if a file is not as the budget makes it.
+    #[arg(long)]
+    pub check: bool,
 }
 
 impl From<&LabArgs> for LabOptions {

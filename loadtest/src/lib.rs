@@ -24,6 +24,7 @@ mod pacer;
 mod plan;
 mod procfs;
 mod progress;
+mod render;
 mod report;
 mod run;
 mod validity;

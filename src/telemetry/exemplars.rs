@@ -10,8 +10,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::metrics::duration_bounds_seconds;
-use crate::hop::Origin;
+use crate::hop::{BOUNDS_SECONDS, Origin};
 
 /// Media type of [`Exemplars::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,7 +37,7 @@ pub struct Exemplars {
 
 impl Exemplars {
     fn new() -> Self {
-        let histogram: fn() -> Traced = || Traced::new(duration_bounds_seconds().into_iter());
+        let histogram: fn() -> Traced = || Traced::new(BOUNDS_SECONDS.into_iter());
         let family = Family::<OriginLabel, Traced, fn() -> Traced>::new_with_constructor(histogram);
         let broadcast = [Origin::Own, Origin::Peer]
             .map(|origin| family.get_or_create(&OriginLabel { origin: origin.as_str() }).clone());

@@ -43,7 +43,7 @@ fn nothing_that_the_documents_point_to_is_missing() {
 
 #[test]
 fn what_is_missing_is_found() {
-    let text = "[a](nowhere.md) [b](adr/README.md#x) [c](#here) `src/nowhere.rs` `src/hop.rs` `persist::nothing` `a::b`";
+    let text = "[a](nowhere.md) [b](adr/README.md#x) [c](#here) `src/nowhere.rs` `src/clock.rs` `persist::nothing` `a::b`";
     let found = ["nowhere.md", "src/nowhere.rs", "persist::nothing"].map(|what| format!("docs/x.md: {what}"));
     assert_eq!(dangling("docs/x.md", text), found);
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
 
+mod alerts;
 mod broker_loss;
 mod collector;
 mod configuration;
@@ -13,6 +14,7 @@ mod http;
 mod layout;
 mod persist;
 mod protocol;
+mod rules;
 mod sequence;
 mod shutdown;
 mod slow_client;

@@ -3,6 +3,7 @@
 mod adr;
 mod idle;
 mod lab;
+mod render;
 mod run;
 mod saturate;
 
@@ -32,6 +33,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Adr(args) => adr::execute(&args).await,
         Command::Saturate(args) => saturate::execute(&args).await,
         Command::Idle(args) => idle::execute(&args).await,
+        Command::Render(args) => render::execute(&args),
     }
 }
 

@@ -7,18 +7,6 @@ use crate::{
     telemetry::{exemplars::exemplars, trace::SpanContext},
 };
 
-/// Bounds of the duration histograms: the E12 series of preferred numbers, whose neighbours lie at most
-/// 1.25× apart, from 10 µs to 10 s, and 500 ms, because a budget stands there.
-pub(in crate::telemetry) fn duration_bounds_seconds() -> Vec<f64> {
-    const E12: [f64; 12] = [1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3, 3.9, 4.7, 5.6, 6.8, 8.2];
-    // Divided, not multiplied: 5.6 / 1e5 prints as 0.000056, 5.6 * 1e-5 does not.
-    let decades = [1e5, 1e4, 1e3, 1e2, 1e1, 1e0];
-    let mut bounds: Vec<f64> =
-        decades.iter().flat_map(|decade| E12.map(|number| number / decade)).chain([0.5, 10.0]).collect();
-    bounds.sort_by(f64::total_cmp);
-    bounds
-}
-
 const HOP_DURATION: &str = "hopline_hop_duration_seconds";
 const COMMIT_DURATION: &str = "hopline_persist_commit_duration_seconds";
 
@@ -83,19 +71,4 @@ impl Hops {
 
 fn seconds(duration_us: u64) -> f64 {
     duration_us as f64 / 1e6
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn neighbouring_bounds_lie_at_most_a_quarter_apart_and_the_budgets_are_among_them() {
-        let bounds = duration_bounds_seconds();
-        for pair in bounds.windows(2) {
-            assert!(pair[0] < pair[1] && pair[1] / pair[0] <= 1.2501, "{pair:?}");
-        }
-        assert!(bounds[0] <= 50e-6 && *bounds.last().unwrap() >= 10.0);
-        assert!(bounds.contains(&0.001) && bounds.contains(&0.5));
-    }
 }

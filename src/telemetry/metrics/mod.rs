@@ -11,7 +11,6 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 pub use declare::Counters;
 use declare::{Declared, declare};
 pub use hops::Hops;
-pub(super) use hops::duration_bounds_seconds;
 
 use super::{
     exemplars,
@@ -20,7 +19,10 @@ use super::{
         SpanOutcome,
     },
 };
-use crate::protocol::{CloseCode, ErrorCode};
+use crate::{
+    hop::BOUNDS_SECONDS,
+    protocol::{CloseCode, ErrorCode},
+};
 
 const BATCH_BOUNDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 const LIFETIME_BOUNDS_SECONDS: [f64; 7] = [1.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
@@ -111,7 +113,7 @@ pub fn metrics() -> &'static Metrics {
 pub fn install() -> Result<PrometheusHandle, BuildError> {
     let exact = |name: &str| Matcher::Full(name.into());
     let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &duration_bounds_seconds())?
+        .set_buckets_for_metric(Matcher::Suffix("_duration_seconds".into()), &BOUNDS_SECONDS)?
         .set_buckets_for_metric(exact("hopline_persist_batch_messages"), &BATCH_BOUNDS)?
         .set_buckets_for_metric(exact("hopline_connection_lifetime_seconds"), &LIFETIME_BOUNDS_SECONDS)?
         .install_recorder()?;

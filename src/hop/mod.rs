@@ -1,6 +1,10 @@
 //! The vocabulary: one name for each hop of a message, used in code, metrics, spans, reports and documents.
 
+mod bounds;
+
 use serde::{Deserialize, Serialize};
+
+pub use bounds::BOUNDS_SECONDS;
 
 /// A stretch of a message's way from one client to another.
 ///
@@ -95,5 +99,18 @@ impl Recipient {
             Self::Median => "median",
             Self::Last => "last",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BOUNDS_SECONDS;
+
+    #[test]
+    fn neighbouring_bounds_lie_at_most_a_quarter_apart_from_10_us_to_10_s() {
+        for pair in BOUNDS_SECONDS.windows(2) {
+            assert!(pair[0] < pair[1] && pair[1] / pair[0] <= 1.2501, "{pair:?}");
+        }
+        assert_eq!((BOUNDS_SECONDS[0], BOUNDS_SECONDS[BOUNDS_SECONDS.len() - 1]), (1e-5, 10.0));
     }
 }

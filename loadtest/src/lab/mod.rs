@@ -4,9 +4,11 @@
 
 mod binary;
 mod folder;
+pub mod jaeger;
 mod port;
 pub(crate) mod postgres;
 mod process;
+pub mod prometheus;
 pub(crate) mod redis;
 mod server;
 
@@ -23,7 +25,9 @@ use anyhow::anyhow;
 use futures_util::future::try_join_all;
 
 use folder::Folder;
+pub use jaeger::Jaeger;
 pub use postgres::Postgres;
+pub use prometheus::Prometheus;
 pub use redis::Redis;
 use server::Launch;
 pub use server::Server;

@@ -31,6 +31,7 @@ pub(super) enum Role {
     Postgres,
     Redis,
     Server,
+    Observer,
 }
 
 impl Role {
@@ -40,6 +41,7 @@ impl Role {
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Server => "server",
+            Self::Observer => "observer",
         }
     }
 }

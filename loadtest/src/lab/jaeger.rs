@@ -1,0 +1,64 @@
+//! The lab's Jaeger: version 2, with the configuration of `observability/jaeger/`.
+
+use std::{fs, net::SocketAddr, process::Command, time::Duration};
+
+use super::{
+    Lab, find_program,
+    port::free_port,
+    process::{Process, Role},
+};
+
+const CONFIG: &str = include_str!("../../../observability/jaeger/config.yaml");
+const PROGRAM: &str = "jaeger";
+const HOW_TO_INSTALL: &str = "`make jaeger` builds it, or take version 2 from jaegertracing.io.";
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A Jaeger on free loopback ports. Dropping it ends it.
+#[derive(Debug)]
+pub struct Jaeger {
+    _process: Process,
+    query: SocketAddr,
+    otlp: SocketAddr,
+}
+
+/// Whether the lab can have one.
+pub fn is_installed() -> bool {
+    find_program(PROGRAM, HOW_TO_INSTALL).is_ok()
+}
+
+impl Jaeger {
+    /// Starts one beside the lab.
+    pub async fn start(lab: &Lab) -> anyhow::Result<Self> {
+        let loopback = || anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)));
+        let (query, otlp) = (loopback()?, loopback()?);
+        let config = lab.folder().join("jaeger.yaml");
+        fs::write(&config, CONFIG)?;
+        let mut command = Command::new(find_program(PROGRAM, HOW_TO_INSTALL)?);
+        command.arg(format!("--config={}", config.display())).env("JAEGER_LISTEN_HOST", "127.0.0.1");
+        let ports = [("JAEGER_QUERY_PORT", query.port()), ("JAEGER_OTLP_GRPC_PORT", otlp.port())];
+        command.envs(ports.map(|(name, port)| (name, port.to_string())));
+        for name in
+            ["JAEGER_OTLP_HTTP_PORT", "JAEGER_QUERY_GRPC_PORT", "JAEGER_HEALTH_PORT", "JAEGER_METRICS_PORT"]
+        {
+            command.env(name, free_port()?.to_string());
+        }
+        let process = Process::new(Role::Observer, "Jaeger", "jaeger.log", &lab.folder);
+        process.spawn(command, None)?;
+        process
+            .ready(START_LIMIT, || {
+                [query, otlp].iter().all(|addr| std::net::TcpStream::connect(addr).is_ok()).then_some(())
+            })
+            .await?;
+        Ok(Self { _process: process, query, otlp })
+    }
+
+    /// Where its pages and its query API are.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.query)
+    }
+
+    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` has to be.
+    pub fn otlp_endpoint(&self) -> String {
+        format!("http://{}", self.otlp)
+    }
+}

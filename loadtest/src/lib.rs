@@ -6,6 +6,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("the load generator reads /proc and takes its lab down with Linux's signals");
 
+pub mod backends;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -14,6 +15,7 @@ pub mod lab;
 pub mod traces;
 
 mod audit;
+pub mod backends;
 mod budget;
 mod clock;
 mod cpu;

@@ -1,7 +1,6 @@
 //! The lab's Prometheus: the configuration and the rules of `observability/prometheus/`, asked more often.
 
 use std::{
-    collections::BTreeMap,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,8 +8,6 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, bail};
-use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::{
@@ -18,6 +15,7 @@ use super::{
     port::free_port,
     process::{Process, Role},
 };
+use crate::backends::PrometheusApi;
 
 const CONFIG: &str = include_str!("../../../observability/prometheus/prometheus.yml");
 const RULES: [(&str, &str); 3] = [
@@ -39,49 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub struct Prometheus {
     process: Process,
     addr: SocketAddr,
-    http: reqwest::Client,
-}
-
-/// A value of an instant query.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample {
-    /// The series.
-    pub labels: BTreeMap<String, String>,
-    /// Its value.
-    pub value: f64,
-}
-
-/// A value with the trace that it was seen in.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Exemplar {
-    /// `trace_id`.
-    pub labels: BTreeMap<String, String>,
-    /// As text, which is how Prometheus answers.
-    pub value: String,
-}
-
-#[derive(Deserialize)]
-struct Answer<T> {
-    status: String,
-    #[serde(default)]
-    error: String,
-    data: Option<T>,
-}
-
-#[derive(Deserialize)]
-struct Vector {
-    result: Vec<Element>,
-}
-
-#[derive(Deserialize)]
-struct Element {
-    metric: BTreeMap<String, String>,
-    value: (f64, String),
-}
-
-#[derive(Deserialize)]
-struct SeriesExemplars {
-    exemplars: Vec<Exemplar>,
+    api: PrometheusApi,
 }
 
 /// Whether the lab can have one.
@@ -98,7 +54,7 @@ impl Prometheus {
         let prometheus = Self {
             process: Process::new(Role::Observer, "Prometheus", "prometheus.log", &lab.folder),
             addr,
-            http: reqwest::Client::new(),
+            api: PrometheusApi::new(&format!("http://{addr}")),
         };
         prometheus.process.spawn(command(&folder, addr)?, None)?;
         // It loads its files before it listens.
@@ -111,56 +67,23 @@ impl Prometheus {
         format!("http://{}", self.addr)
     }
 
-    /// The answer to an instant query, now.
-    pub async fn query(&self, query: &str) -> anyhow::Result<Vec<Sample>> {
-        let vector: Vector = self.get("query", &[("query", query)]).await?;
-        let sample = |element: Element| {
-            let value = element.value.1.parse().context("Prometheus answered with no number")?;
-            Ok(Sample { labels: element.metric, value })
-        };
-        vector.result.into_iter().map(sample).collect()
-    }
-
-    /// The only value of an instant query, now; none if there is no data.
-    pub async fn value(&self, query: &str) -> anyhow::Result<Option<f64>> {
-        let samples = self.query(query).await?;
-        if samples.len() > 1 {
-            bail!("`{query}` has {} values, not one", samples.len());
-        }
-        Ok(samples.first().map(|sample| sample.value).filter(|value| value.is_finite()))
-    }
-
-    /// The exemplars of the last hour.
-    pub async fn exemplars(&self, query: &str) -> anyhow::Result<Vec<Exemplar>> {
-        let now = unix_seconds();
-        let (start, end) = ((now - 3600.0).to_string(), (now + 1.0).to_string());
-        let window = [("query", query), ("start", &start), ("end", &end)];
-        let series: Vec<SeriesExemplars> = self.get("query_exemplars", &window).await?;
-        Ok(series.into_iter().flat_map(|series| series.exemplars).collect())
+    /// What it answers.
+    pub fn api(&self) -> &PrometheusApi {
+        &self.api
     }
 
     /// Waits until every target has been scraped once more.
     pub async fn scraped(&self) -> anyhow::Result<()> {
-        let asked = unix_seconds();
+        let asked = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
         let oldest = "min(timestamp(up{job=~\"hopline.*\"}))";
         let scraped = async {
-            while self.value(oldest).await?.is_none_or(|at| at <= asked) {
+            while self.api.value(oldest).await?.is_none_or(|at| at <= asked) {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             anyhow::Ok(())
         };
         let limited = tokio::time::timeout(SCRAPE_LIMIT, scraped).await;
         limited.map_err(|_| self.process.complaint(&format!("didn't scrape within {SCRAPE_LIMIT:?}")))?
-    }
-
-    async fn get<T: DeserializeOwned>(&self, what: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
-        let url = format!("{}/api/v1/{what}", self.url());
-        let answered = self.http.get(url).query(query).send().await.context("Prometheus doesn't answer")?;
-        let answer: Answer<T> = answered.json().await.context("Prometheus answered something else")?;
-        match answer.data {
-            Some(data) if answer.status == "success" => Ok(data),
-            _ => bail!("Prometheus refuses {query:?}: {}", answer.error),
-        }
     }
 }
 
@@ -201,8 +124,4 @@ fn targets(lab: &Lab, generator: Option<SocketAddr>, own: SocketAddr) -> serde_j
     targets.extend(generator.map(|addr| target(json!({ "job": "hopline-loadtest" }), addr)));
     targets.push(target(json!({ "job": "prometheus" }), own));
     targets.into()
-}
-
-fn unix_seconds() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

@@ -23,6 +23,8 @@ mod pacer;
 mod plan;
 mod procfs;
 mod progress;
+#[cfg(test)]
+mod render;
 mod report;
 mod run;
 mod validity;

@@ -4,6 +4,7 @@
 
 mod broker_loss;
 mod configuration;
+mod dashboards;
 mod delivery;
 mod documents;
 mod hostile_input;

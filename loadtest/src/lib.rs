@@ -15,7 +15,6 @@ pub mod lab;
 pub mod traces;
 
 mod audit;
-pub mod backends;
 mod budget;
 mod clock;
 mod cpu;

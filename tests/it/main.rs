@@ -6,6 +6,7 @@ mod alerts;
 mod broker_loss;
 mod collector;
 mod configuration;
+mod dashboards;
 mod delivery;
 mod documents;
 mod fault;

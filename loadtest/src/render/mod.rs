@@ -3,6 +3,7 @@
 mod bounds;
 mod burn;
 mod cases;
+mod dashboards;
 mod rules;
 mod series;
 
@@ -38,6 +39,7 @@ pub(crate) fn files(budget: &Budget) -> Vec<File> {
         files.push(rules::file(budget, pace));
         files.extend(cases::files(budget, pace));
     }
+    files.extend(dashboards::files(budget));
     files
 }
 

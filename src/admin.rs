@@ -35,11 +35,11 @@ struct Rendered {
 
 /// The routes of the admin listener. `metrics` are missing where none are recorded. Must be called within the runtime
 /// that they speak of.
-pub fn routes(node: &str, metrics: Option<PrometheusHandle>, history: History) -> Router {
+pub fn routes(metrics: Option<PrometheusHandle>, history: History) -> Router {
     let mut routes = Router::new();
     if let Some(metrics) = metrics {
         tokio::spawn(keep_up(metrics.clone()));
-        let process = Process::new(Handle::current().metrics(), node);
+        let process = Process::new(Handle::current().metrics());
         let rendered = Arc::new(Rendered { metrics, process, history });
         let metrics = Router::new().route("/metrics", get(render_metrics)).with_state(rendered);
         routes = routes.merge(metrics).route("/exemplars", get(render_exemplars));

@@ -102,7 +102,7 @@ pub async fn run(
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-    let admin = admin::routes(&config.node, metrics, history.clone());
+    let admin = admin::routes(metrics, history.clone());
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
@@ -117,6 +117,8 @@ pub async fn run(
 
     ready(&addresses);
     tokio::select! {
+        // First, for stages may end because of it.
+        biased;
         () = shutdown.cancelled() => {}
         _ = &mut receiving => return Err(ServerError::Stage("receive")),
         _ = stages.join_next() => return Err(ServerError::Stage("persist or publish")),

@@ -54,9 +54,36 @@ pub enum Command {
     /// Open idle connections to one server, and report what each costs in memory.
     #[command(after_help = exit::HELP)]
     Idle(IdleArgs),
+    /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
+    #[command(after_help = exit::HELP)]
+    Doctor(DoctorArgs),
     /// Write what is generated from observability/budget.toml: bounds, rules and alerts, and their tests.
     #[command(after_help = exit::HELP)]
     Render(RenderArgs),
+}
+
+/// What the doctor looks at.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Check the stack of compose/compose.yaml: send a message, find its trace in Jaeger and its metrics in Prometheus.
+    #[arg(long)]
+    pub compose: bool,
+    /// Addresses of the stack's servers.
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve,
+          default_value = "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083")]
+    pub server: Vec<SocketAddr>,
+    /// Where the stack's Prometheus is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
+    pub prometheus: String,
+    /// Where the stack's Jaeger is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:16686")]
+    pub jaeger: String,
+    /// Where the stack's Grafana is.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+    pub grafana: String,
+    /// Write the findings as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
 }
 
 /// The lab.

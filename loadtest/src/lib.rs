@@ -18,6 +18,7 @@ mod audit;
 mod budget;
 mod clock;
 mod cpu;
+mod doctor;
 mod identity;
 mod latency;
 mod machine;

@@ -29,13 +29,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// Of the runtime that this is called in. `node` labels the build's metric.
-    pub fn new(runtime: RuntimeMetrics, node: &str) -> Self {
+    /// Of this process and this runtime.
+    pub fn new(runtime: RuntimeMetrics) -> Self {
         let collector = Collector::default();
         collector.describe();
         metrics::describe_gauge!("hopline_build_info", "The server that this is: always 1.");
         let version = env!("CARGO_PKG_VERSION");
-        metrics::gauge!("hopline_build_info", "version" => version, "node" => node.to_owned()).set(1.0);
+        metrics::gauge!("hopline_build_info", "version" => version).set(1.0);
         let gauge = |name: &'static str, help: &'static str| {
             metrics::describe_gauge!(name, Unit::Count, help);
             metrics::gauge!(name)

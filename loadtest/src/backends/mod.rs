@@ -3,5 +3,5 @@
 mod jaeger;
 mod prometheus;
 
-pub use jaeger::{Edge, JaegerApi, JaegerSpan, JaegerTrace};
+pub use jaeger::JaegerApi;
 pub use prometheus::{Exemplar, PrometheusApi, Sample, Target};

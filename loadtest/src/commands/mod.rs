@@ -1,6 +1,7 @@
 //! The commands.
 
 mod adr;
+mod doctor;
 mod idle;
 mod lab;
 mod render;
@@ -31,6 +32,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Lab(args) => lab::execute(&args).await,
         Command::Run(args) => run::execute(&args).await,
         Command::Adr(args) => adr::execute(&args).await,
+        Command::Doctor(args) => doctor::execute(&args).await,
         Command::Saturate(args) => saturate::execute(&args).await,
         Command::Idle(args) => idle::execute(&args).await,
         Command::Render(args) => render::execute(&args),

@@ -28,7 +28,7 @@ impl Style {
         Self { colours: terminal && !unwanted, width: (!terminal).then_some(WIDTH_WITHOUT_TERMINAL) }
     }
 
-    pub(super) fn table(self, look: TableStyle, header: &[&str]) -> Table {
+    pub(crate) fn table(self, look: TableStyle, header: &[&str]) -> Table {
         let mut table = Table::new();
         table.load_style(look).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
         if let Some(width) = self.width {
@@ -47,7 +47,7 @@ impl Style {
         self.width.or_else(|| Table::new().width()).unwrap_or(WIDTH_WITHOUT_TERMINAL)
     }
 
-    pub(super) fn coloured(self, text: &str, colour: Color) -> Cell {
+    pub(crate) fn coloured(self, text: &str, colour: Color) -> Cell {
         let cell = Cell::new(text);
         if self.colours { cell.fg(colour) } else { cell }
     }

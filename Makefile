@@ -5,12 +5,14 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+# Programs that are built for the tests.
+TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
 # Further flags of the demo's measurement; `make demo DEMO_FLAGS=--help` shows them.
 DEMO_FLAGS ?=
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test clean
+.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +49,11 @@ docs: ## Builds the documentation; a broken link is an error.
 cargo-test: ## Runs all tests, without the checks before them.
 	$(call heading,cargo-test: unit and integration tests with real PostgreSQL and Redis)
 	@env -u DATABASE_URL -u REDIS_URL cargo test --workspace --locked
+
+test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if there is none (Go, 3 to 5 minutes).
+	$(call heading,test-jaeger: traces in a real Jaeger)
+	@command -v jaeger >/dev/null || test -x $(TOOLS)/jaeger || scripts/install-jaeger $(TOOLS)
+	@PATH="$(TOOLS):$$PATH" cargo test --test jaeger --locked
 
 clean: ## Removes what was built.
 	@cargo clean

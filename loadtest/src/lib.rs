@@ -29,5 +29,6 @@ mod progress;
 mod render;
 mod report;
 mod run;
+mod stats;
 mod validity;
 mod verdict;

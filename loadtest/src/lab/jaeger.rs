@@ -1,22 +1,27 @@
 //! The lab's Jaeger: version 2, with the configuration of `observability/jaeger/`.
 
-use std::{fs, net::SocketAddr, process::Command, time::Duration};
+use std::{fs, net::SocketAddr, process::Command, sync::Arc, time::Duration};
+
+use nix::sys::signal::Signal;
 
 use super::{
-    Lab, find_program,
+    find_program,
+    folder::Folder,
     port::free_port,
     process::{Process, Role},
 };
 
 const CONFIG: &str = include_str!("../../../observability/jaeger/config.yaml");
 const PROGRAM: &str = "jaeger";
-const HOW_TO_INSTALL: &str = "`make jaeger` builds it, or take version 2 from jaegertracing.io.";
+const HOW_TO_INSTALL: &str = "`scripts/install-jaeger FOLDER` builds it; FOLDER must be on PATH.";
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// A Jaeger on free loopback ports. Dropping it ends it.
+/// A Jaeger on free loopback ports, with a folder of its own: servers that export to it start after it. Dropping it
+/// ends it.
 #[derive(Debug)]
 pub struct Jaeger {
-    _process: Process,
+    process: Process,
+    folder: Arc<Folder>,
     query: SocketAddr,
     otlp: SocketAddr,
 }
@@ -27,11 +32,12 @@ pub fn is_installed() -> bool {
 }
 
 impl Jaeger {
-    /// Starts one beside the lab.
-    pub async fn start(lab: &Lab) -> anyhow::Result<Self> {
+    /// Starts one, and waits until it answers.
+    pub async fn start() -> anyhow::Result<Self> {
+        let folder = Arc::new(Folder::create(false)?);
         let loopback = || anyhow::Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)));
         let (query, otlp) = (loopback()?, loopback()?);
-        let config = lab.folder().join("jaeger.yaml");
+        let config = folder.path().join("jaeger.yaml");
         fs::write(&config, CONFIG)?;
         let mut command = Command::new(find_program(PROGRAM, HOW_TO_INSTALL)?);
         command.arg(format!("--config={}", config.display())).env("JAEGER_LISTEN_HOST", "127.0.0.1");
@@ -42,14 +48,14 @@ impl Jaeger {
         {
             command.env(name, free_port()?.to_string());
         }
-        let process = Process::new(Role::Observer, "Jaeger", "jaeger.log", &lab.folder);
+        let process = Process::new(Role::Observer, "Jaeger", "jaeger.log", &folder);
         process.spawn(command, None)?;
         process
             .ready(START_LIMIT, || {
                 [query, otlp].iter().all(|addr| std::net::TcpStream::connect(addr).is_ok()).then_some(())
             })
             .await?;
-        Ok(Self { _process: process, query, otlp })
+        Ok(Self { process, folder, query, otlp })
     }
 
     /// Where its pages and its query API are.
@@ -57,8 +63,20 @@ impl Jaeger {
         format!("http://{}", self.query)
     }
 
+    /// Stops it where it is, as if its machine hung (SIGSTOP): connections stay open, unanswered.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
     /// What `OTEL_EXPORTER_OTLP_ENDPOINT` has to be.
     pub fn otlp_endpoint(&self) -> String {
         format!("http://{}", self.otlp)
+    }
+}
+
+impl Drop for Jaeger {
+    fn drop(&mut self) {
+        self.process.kill();
+        self.folder.remove();
     }
 }

@@ -32,7 +32,7 @@ setup: ## Installs what is missing on this machine, or says what to install.
 
 # The tests crash and freeze their services, so these are always their own.
 setup-tests:
-	@DATABASE_URL= REDIS_URL= scripts/setup
+	@DATABASE_URL= REDIS_URL= scripts/setup --tests
 
 fmt: ## Checks the formatting.
 	$(call heading,fmt: formatting)
@@ -47,7 +47,7 @@ docs: ## Builds the documentation; a broken link is an error.
 	@RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
 cargo-test: ## Runs all tests, without the checks before them.
-	$(call heading,cargo-test: unit and integration tests with real PostgreSQL and Redis)
+	$(call heading,cargo-test: unit and integration tests with real PostgreSQL, Redis and promtool)
 	@env -u DATABASE_URL -u REDIS_URL cargo test --workspace --locked
 
 test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if there is none (Go, 3 to 5 minutes).

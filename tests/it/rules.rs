@@ -77,9 +77,9 @@ fn a_wrong_rule_fails_its_test() {
     }
     for (rules, test, right, wrong) in MISTAKES {
         let (rules, test) = (format!("rules/{rules}.yaml"), format!("tests/{test}.yaml"));
-        let text = fs::read_to_string(root.join(&rules)).unwrap();
-        assert!(text.contains(right), "{right} does not stand in {rules}");
-        fs::write(copy.join(rules), text.replace(right, wrong)).unwrap();
+        let source = fs::read_to_string(root.join(&rules)).unwrap();
+        assert!(source.contains(right), "{right} does not stand in {rules}");
+        fs::write(copy.join(rules), source.replace(right, wrong)).unwrap();
         fs::copy(root.join(&test), copy.join(&test)).unwrap();
         let (passed, said) = promtool("test", &[copy.join(test)]);
         assert!(!passed && said.contains("got:"), "{wrong} instead of {right}: {said}");

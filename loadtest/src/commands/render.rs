@@ -40,5 +40,5 @@ fn root() -> anyhow::Result<PathBuf> {
     let folder = env::current_dir()?;
     let root = folder.ancestors().find(|folder| folder.join(BUDGET).is_file());
     root.map(PathBuf::from)
-        .with_context(|| format!("neither {} nor a folder above it has a {BUDGET}", folder.display()))
+        .with_context(|| format!("there is no {BUDGET} in {} or above it", folder.display()))
 }

@@ -15,8 +15,9 @@ use crate::budget::{Budget, LatencyLimit, Pace};
 
 pub(super) const FOLDER: &str = "observability/prometheus/tests";
 
-/// Steps of the input in a short window; a long one has twelve times as many.
-const STEPS: u64 = 4;
+/// Steps of the input in a short window, which has ten seconds a day of its period; a long one has twelve
+/// times as many.
+const STEPS: u64 = 5;
 /// Figures that each of two servers counts in a step.
 const FIGURES: u64 = 100_000;
 
@@ -121,8 +122,7 @@ fn within(over: f64) -> u64 {
 
 /// Nothing but slow figures, but too few for a verdict.
 fn few(claim: &Judged, alert: &Alert, pace: &Pace) -> String {
-    let tenth = claim.limit.samples_min() / 10;
-    let phases = [(14 * STEPS, 0), (9, tenth)];
+    let phases = [(14 * STEPS, 0), (STEPS, claim.limit.samples_min() / (STEPS + 1))];
     let steps = phases.iter().map(|(steps, _)| steps).sum();
     let mut text = head(claim, alert);
     text += &series(claim, &claim.series.labels, None, &counter(phases));

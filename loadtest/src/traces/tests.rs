@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceId, Tracer,
+        Link, Span as _, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer,
         TracerProvider,
     },
 };

@@ -40,8 +40,7 @@ impl Telling {
         on_lab: bool,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
-        let receives = on_lab && args.trace_sample > 0.0;
-        let receiver = if receives { Some(Receiver::start()?) } else { None };
+        let receiver = if on_lab && args.trace_sample > 0.0 { Some(Receiver::start()?) } else { None };
         let (mut metrics, mut serving) = (None, None);
         if let Some(addr) = args.metrics_listen {
             let shown = metrics.insert(Arc::new(Metrics::new()));
@@ -97,8 +96,8 @@ impl Telling {
             let store = receiver.store();
             report.spans_received = Some(store.spans().len() as u64);
             report.spans_refused = Some(store.refused());
-            let traces = save(&store, SAVED_MAX, &self.args.traces)?;
-            report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces });
+            let count = save(&store, SAVED_MAX, &self.args.traces)?;
+            report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces: count });
         }
         Ok(Some(report))
     }

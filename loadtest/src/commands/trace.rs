@@ -54,3 +54,45 @@ fn find(store: &Store, which: &WhichTrace) -> anyhow::Result<TraceId> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+
+    use super::*;
+
+    /// Two traces, the second of which took longer.
+    fn store() -> Store {
+        let span = |trace: u128, ns| Span {
+            trace_id: (0xabcd_0000_0000_0000_0000_0000_0000_0000 | trace).to_be_bytes().to_vec(),
+            span_id: vec![1; 8],
+            end_time_unix_nano: ns,
+            ..Span::default()
+        };
+        let scope_spans = ScopeSpans { spans: vec![span(1, 10), span(2, 20)], ..ScopeSpans::default() };
+        let mut store = Store::new();
+        store.add(vec![ResourceSpans { scope_spans: vec![scope_spans], ..ResourceSpans::default() }]);
+        store
+    }
+
+    fn found(which: &str) -> String {
+        let which = if which == "slowest" { WhichTrace::Slowest } else { WhichTrace::Id(which.to_owned()) };
+        find(&store(), &which).map_or_else(|error| error.to_string(), |id| id.to_string())
+    }
+
+    #[test]
+    fn a_trace_is_found_by_its_identity_or_as_the_slowest() {
+        assert_eq!(found("slowest"), "abcd0000000000000000000000000002");
+        assert_eq!(found("abcd0000000000000000000000000001"), "abcd0000000000000000000000000001");
+    }
+
+    #[test]
+    fn what_is_not_found_or_not_one_trace_is_explained() {
+        assert!(found("abcd").starts_with("several traces begin with abcd"));
+        let unknown = found("1234");
+        assert!(unknown.starts_with("no trace begins with 1234"), "{unknown}");
+        assert!(unknown.contains("\n  abcd0000000000000000000000000002\n"), "{unknown}");
+        let nothing = find(&Store::new(), &WhichTrace::Slowest).unwrap_err().to_string();
+        assert_eq!(nothing, "there is no trace with its root");
+    }
+}

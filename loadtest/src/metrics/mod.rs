@@ -1,4 +1,4 @@
-//! What the load generator shows of a run while it goes on, in the OpenMetrics format.
+//! What the load generator shows of a run while it goes on, in the `OpenMetrics` format.
 
 mod bounds;
 mod http;

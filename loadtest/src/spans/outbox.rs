@@ -156,8 +156,8 @@ async fn export(
         }
         let count = batch.len();
         if count > 0 {
-            let exported = exporter.export(batch).await;
-            let counter = if exported.is_ok() { &counters.exported } else { &counters.failed };
+            let result = exporter.export(batch).await;
+            let counter = if result.is_ok() { &counters.exported } else { &counters.failed };
             counter.fetch_add(count as u64, Ordering::Relaxed);
         }
         if count < BATCH_MAX && !spans.is_closed() {

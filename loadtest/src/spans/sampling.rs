@@ -46,7 +46,7 @@ impl Sampling {
     }
 }
 
-/// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
+/// `SplitMix64`: <https://prng.di.unimi.it/splitmix64.c>.
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -15,6 +15,9 @@ use crate::{
     plan::{Layout, Workload},
 };
 
+/// Where traces are kept, below the folder in which the program runs.
+const TRACES_FILE: &str = "results/traces.json";
+
 const EXAMPLES: &str = "\
 Examples:
   hopline-loadtest lab                                   a lab to play with, until Ctrl-C
@@ -22,6 +25,7 @@ Examples:
   hopline-loadtest run --rate 5000 --channels 300        more load, one recipient a message
   hopline-loadtest run --channels 1 --subscribers 1000 --rate 100
   hopline-loadtest run --target 10.0.0.1:8080,10.0.0.2:8080 --json results/run.json
+  hopline-loadtest trace slowest                         where did that run's slowest message spend its time?
   hopline-loadtest saturate                              how many durable messages a second?
   hopline-loadtest idle                                  what does an idle connection cost?
   hopline-loadtest render                                after a change of observability/budget.toml";
@@ -51,6 +55,9 @@ pub enum Command {
     /// Publish as fast as acknowledgements come, and report how many durable messages a second that makes.
     #[command(after_help = exit::HELP)]
     Saturate(SaturateArgs),
+    /// Draw a trace of the last `run` or `adr` on a lab: which server did what, when.
+    #[command(after_help = exit::HELP)]
+    Trace(TraceArgs),
     /// Open idle connections to one server, and report what each costs in memory.
     #[command(after_help = exit::HELP)]
     Idle(IdleArgs),
@@ -148,6 +155,22 @@ pub struct WorkloadArgs {
     pub seed: u64,
 }
 
+/// What is shown of a run beside its report.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Telemetry")]
+pub struct TelemetryArgs {
+    /// The share of messages that are traced, from 0 to 1; 0 turns tracing off. On a lab the traces are kept; with
+    /// --target they go where `OTEL_EXPORTER_OTLP_ENDPOINT` says, if it is set.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_share)]
+    pub trace_sample: f64,
+    /// Where the slowest traces of a run on a lab are written, as OTLP's JSON.
+    #[arg(long, value_name = "FILE", default_value = TRACES_FILE)]
+    pub traces: PathBuf,
+    /// Serve metrics of the run at this address while it goes on, under `/metrics`, as `OpenMetrics`.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics_listen: Option<SocketAddr>,
+}
+
 /// `run`.
 #[derive(Clone, Debug, Args)]
 pub struct RunArgs {
@@ -157,6 +180,9 @@ pub struct RunArgs {
     /// Write the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,
@@ -177,6 +203,9 @@ pub struct AdrArgs {
     /// The claims [default: observability/budget.toml as it was when this program was built].
     #[arg(long, value_name = "FILE")]
     pub budget: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,
@@ -243,6 +272,29 @@ pub struct RenderArgs {
     pub check: bool,
 }
 
+/// `trace`.
+#[derive(Clone, Debug, Args)]
+pub struct TraceArgs {
+    /// A trace's identity or its beginning, or `slowest`.
+    #[arg(value_name = "slowest|ID", value_parser = parse_trace)]
+    pub trace: WhichTrace,
+    /// Write the trace to a file that Jaeger's page takes under "Upload", instead of drawing it.
+    #[arg(long, value_name = "FILE")]
+    pub export: Option<PathBuf>,
+    /// Where the traces are.
+    #[arg(long, value_name = "FILE", default_value = TRACES_FILE)]
+    pub traces: PathBuf,
+}
+
+/// Which trace is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WhichTrace {
+    /// The one whose message took longest.
+    Slowest,
+    /// The one whose identity begins like this.
+    Id(String),
+}
+
 impl From<&LabArgs> for LabOptions {
     fn from(args: &LabArgs) -> Self {
         Self {
@@ -285,6 +337,25 @@ impl From<&SaturateArgs> for Layout {
     }
 }
 
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1".to_owned()),
+    }
+}
+
+fn parse_trace(text: &str) -> Result<WhichTrace, String> {
+    if text == "slowest" {
+        return Ok(WhichTrace::Slowest);
+    }
+    let is_id = (4..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id {
+        Ok(WhichTrace::Id(text.to_ascii_lowercase()))
+    } else {
+        Err("a trace's identity has 32 hexadecimal digits; its first 4 may do. Or say slowest".to_owned())
+    }
+}
+
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (1.0..=100_000.0).contains(&rate) => Ok(rate),
@@ -324,9 +395,28 @@ mod tests {
 
     #[test]
     fn impossible_values_are_refused() {
-        for args in [["--rate", "0"], ["--body-bytes", "3"], ["--target", "nowhere"]] {
+        let impossible = [
+            ["--rate", "0"],
+            ["--body-bytes", "3"],
+            ["--target", "nowhere"],
+            ["--trace-sample", "1.1"],
+            ["--trace-sample", "NaN"],
+        ];
+        for args in impossible {
             let args = ["hopline-loadtest", "run"].into_iter().chain(args);
             assert!(Cli::try_parse_from(args).is_err());
+        }
+    }
+
+    #[test]
+    fn a_trace_is_named_by_its_beginning() {
+        let id = |text: &str| Ok(WhichTrace::Id(text.to_owned()));
+        assert_eq!(parse_trace("slowest"), Ok(WhichTrace::Slowest));
+        assert_eq!(parse_trace("4BF9"), id("4bf9"));
+        let whole = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(parse_trace(whole), id(whole));
+        for wrong in ["4bf", "slow", "4bf92f3577b34da6a3ce929d0e0e47361"] {
+            assert!(parse_trace(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -277,6 +277,7 @@ mod tests {
             samples: vec![sample(Origin::Own, 150), sample(Origin::Peer, 300)],
             window_us: 2_000_000..3_000_000,
             cpu: cpu.since(&cpu, std::time::Duration::from_secs(1), 3),
+            traced: None,
             flaws: Vec::new(),
         }
     }

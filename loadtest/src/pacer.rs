@@ -81,11 +81,7 @@ fn pace(
         if stop.load(Ordering::Relaxed) {
             return;
         }
-        let job = Job {
-            index,
-            channel: plan.channel(index),
-            intended_us: u32::try_from(intended.as_micros()).unwrap_or(u32::MAX),
-        };
+        let job = Job { index, channel: plan.channel(index), intended_us: plan.intended_us(index) };
         if publishers[plan.publisher(index)].try_send(job).is_err() {
             overflowed.fetch_add(1, Ordering::Relaxed);
         }

@@ -115,6 +115,17 @@ impl Plan {
         )
     }
 
+    /// The same in microseconds.
+    pub(crate) fn intended_us(&self, index: u32) -> u32 {
+        u32::try_from(self.intended(index).as_micros()).unwrap_or(u32::MAX)
+    }
+
+    /// How many messages are due so long after the start.
+    pub(crate) fn due(&self, now_us: u32) -> u32 {
+        let passed = Duration::from_micros(u64::from(now_us)).as_nanos() / self.interval.as_nanos().max(1);
+        u32::try_from(passed + 1).unwrap_or(u32::MAX).min(self.messages())
+    }
+
     pub(crate) fn channel(&self, index: u32) -> u16 {
         self.channels[index as usize]
     }
@@ -145,6 +156,7 @@ mod tests {
         let plan = Plan::new(&Workload::default());
         assert_eq!(plan.intended(0), Duration::ZERO);
         assert_eq!(plan.intended(17_499), Duration::from_millis(34_998));
+        assert_eq!([0, 1_999, 2_000, 99_000_000].map(|us| plan.due(us)), [1, 1, 2, 17_500]);
     }
 
     #[test]

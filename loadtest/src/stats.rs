@@ -8,7 +8,7 @@ pub(crate) const PAIRS_MIN: usize = 7;
 /// The median of some measurements, and where the true one lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Median {
-    pub(crate) median: f64,
+    pub(crate) value: f64,
     pub(crate) low: f64,
     pub(crate) high: f64,
 }
@@ -25,7 +25,7 @@ impl Median {
         }
         let outside = outside_each_end(count);
         let middle = f64::midpoint(sorted[(count - 1) / 2], sorted[count / 2]);
-        Some(Self { median: middle, low: sorted[outside], high: sorted[count - 1 - outside] })
+        Some(Self { value: middle, low: sorted[outside], high: sorted[count - 1 - outside] })
     }
 }
 
@@ -54,9 +54,9 @@ mod tests {
         for (count, lowest_rank) in [(7, 1), (8, 1), (9, 2), (12, 3), (15, 4), (20, 6), (25, 8)] {
             let measurements: Vec<f64> = (1..=count).map(f64::from).collect();
             let median = Median::of(&measurements).unwrap();
-            assert_eq!(median.low, f64::from(lowest_rank), "{count}");
-            assert_eq!(median.high, f64::from(count + 1 - lowest_rank), "{count}");
-            assert_eq!(median.median, f64::from(count + 1) / 2.0, "{count}");
+            let expected =
+                [f64::from(lowest_rank), f64::from(count + 1) / 2.0, f64::from(count + 1 - lowest_rank)];
+            assert_eq!(format!("{:?}", [median.low, median.value, median.high]), format!("{expected:?}"));
         }
     }
 

@@ -39,6 +39,11 @@ impl Record {
         matches!(self.answer, Answer::Acknowledged { .. })
     }
 
+    /// Its number in the channel, if it was acknowledged.
+    pub(crate) fn seq(&self) -> Option<u64> {
+        if let Answer::Acknowledged { seq, .. } = self.answer { Some(seq) } else { None }
+    }
+
     /// Sent, and whether it was stored can't be told from the answer.
     pub(crate) fn is_indeterminate(&self) -> bool {
         match self.answer {

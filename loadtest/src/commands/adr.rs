@@ -1,6 +1,6 @@
 //! `adr`: which of the decision's claims hold?
 
-use super::Ground;
+use super::{Ground, telemetry::Telling};
 use crate::{
     budget::Budget,
     cli::AdrArgs,
@@ -14,9 +14,10 @@ use crate::{
 pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let budget = Budget::load(args.budget.as_deref())?;
     let mut progress = Progress::new();
-    let ground = Ground::prepare(&args.target, &mut progress).await?;
+    let telling = Telling::start(&args.telemetry, args.target.target.is_empty(), &progress).await?;
+    let ground = Ground::prepare(&args.target, telling.otlp_endpoint(), &mut progress).await?;
     let workload = Workload::from(&args.workload);
-    let (measured, latencies) = super::run::measure(&workload, &ground, &mut progress).await?;
+    let (measured, latencies) = super::run::measure(&workload, &ground, &telling, &mut progress).await?;
     drop(progress);
     let claims = judge(&budget, &latencies, &measured.audit, measured.invalid.is_empty());
     let result = Conclusion::of(&measured.invalid, &measured.audit, &claims);

@@ -29,7 +29,7 @@ const CONNECTING_MAX: usize = 64;
 
 pub(super) async fn execute(args: &IdleArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let lab = super::start_lab(&args.lab, &mut progress).await?;
+    let lab = super::start_lab(&args.lab, None, &mut progress).await?;
     let server = lab.servers().into_iter().next().context("the lab has no server")?;
     let connections = usize::from(args.connections);
     let before_bytes = resident(&server)?;

@@ -9,7 +9,7 @@ use crate::{cli::LabArgs, exit::Exit, lab::Lab, progress::Progress};
 
 pub(super) async fn execute(args: &LabArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let lab = super::start_lab(args, &mut progress).await?;
+    let lab = super::start_lab(args, None, &mut progress).await?;
     drop(progress);
     stdout().write_all(description(&lab).as_bytes())?;
     // Until Ctrl-C or SIGTERM, which drops this and with it the lab.

@@ -7,6 +7,8 @@ mod lab;
 mod render;
 mod run;
 mod saturate;
+mod telemetry;
+mod trace;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +36,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
         Command::Saturate(args) => saturate::execute(&args).await,
+        Command::Trace(args) => trace::execute(&args),
         Command::Idle(args) => idle::execute(&args).await,
         Command::Render(args) => render::execute(&args),
     }
@@ -53,12 +56,17 @@ struct Ground {
 }
 
 impl Ground {
-    async fn prepare(args: &TargetArgs, progress: &mut Progress) -> anyhow::Result<Self> {
+    /// `otlp_endpoint` is where a lab's servers send their spans.
+    async fn prepare(
+        args: &TargetArgs,
+        otlp_endpoint: Option<String>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Self> {
         if !args.target.is_empty() {
             let target = Target { servers: args.target.clone(), watched: Watched::default() };
             return Ok(Self { lab: None, target });
         }
-        let lab = start_lab(&args.lab, progress).await?;
+        let lab = start_lab(&args.lab, otlp_endpoint, progress).await?;
         let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
         Ok(Self { lab: Some(lab), target })
     }
@@ -98,14 +106,19 @@ impl Ground {
             cpu: outcome.cpu.clone(),
             memory_bytes: memory,
             audit,
+            traces: None,
             invalid,
         }
     }
 }
 
-async fn start_lab(args: &LabArgs, progress: &mut Progress) -> anyhow::Result<Lab> {
+async fn start_lab(
+    args: &LabArgs,
+    otlp_endpoint: Option<String>,
+    progress: &mut Progress,
+) -> anyhow::Result<Lab> {
     progress.step("starting the lab");
-    let options = LabOptions::from(args);
+    let options = LabOptions { otlp_endpoint, ..LabOptions::from(args) };
     if options.database_url.is_some() {
         progress.say("using the PostgreSQL that DATABASE_URL names instead of a private one");
     }

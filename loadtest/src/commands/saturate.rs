@@ -17,7 +17,7 @@ use crate::{
 
 pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let ground = Ground::prepare(&args.target, &mut progress).await?;
+    let ground = Ground::prepare(&args.target, None, &mut progress).await?;
     let layout = Layout::from(args);
     let outstanding = usize::from(args.outstanding);
     let mut memory = MemoryWatch::default();

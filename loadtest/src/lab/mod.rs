@@ -46,6 +46,8 @@ pub struct LabOptions {
     pub server_args: Vec<String>,
     /// Further environment variables of every server.
     pub server_env: Vec<(String, String)>,
+    /// Where the servers send their spans: OTLP over gRPC. Without it they send none, whatever the environment says.
+    pub otlp_endpoint: Option<String>,
     /// A PostgreSQL to use instead of a private one.
     pub database_url: Option<String>,
     /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
@@ -61,6 +63,7 @@ impl Default for LabOptions {
             server_binary: None,
             server_args: Vec::new(),
             server_env: Vec::new(),
+            otlp_endpoint: None,
             database_url: None,
             redis_url: None,
             keep: false,
@@ -124,7 +127,7 @@ impl Lab {
                 .chain(args.iter().copied())
                 .map(str::to_owned)
                 .collect(),
-            env: options.server_env.clone(),
+            env: tracing(options).chain(options.server_env.iter().cloned()).collect(),
         };
         let server = Arc::new(Server::launch(launch, &self.folder).await?);
         let mut servers = lock(&self.servers);
@@ -249,6 +252,14 @@ impl Drop for Lab {
         }
         self.folder.remove();
     }
+}
+
+/// What tells a server where its spans go. It sends them soon, so that no one has to wait long for a trace.
+fn tracing(options: &LabOptions) -> impl Iterator<Item = (String, String)> {
+    let endpoint = options.otlp_endpoint.iter();
+    endpoint
+        .flat_map(|it| [("OTEL_EXPORTER_OTLP_ENDPOINT", it.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "1000")])
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 /// Locks what no one panics with.

@@ -1,6 +1,7 @@
 //! The servers of the lab: real `hopline serve` processes.
 
 use std::{
+    env,
     fs::{self, File},
     net::SocketAddr,
     path::PathBuf,
@@ -102,8 +103,12 @@ impl Server {
             .args(["--redis-topic", &launch.redis_topic])
             .args(&launch.args)
             .env("DATABASE_URL", &launch.database_url)
-            .env("REDIS_URL", &launch.redis_url)
-            .envs(launch.env.iter().cloned());
+            .env("REDIS_URL", &launch.redis_url);
+        // Whether a lab's servers are traced, and where to, is the lab's business.
+        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
+            command.env_remove(name);
+        }
+        command.envs(launch.env.iter().cloned());
         self.process.spawn(command, Some(File::create(&self.stdout)?))?;
         self.process.ready(START_LIMIT, || self.is_ready()).await
     }

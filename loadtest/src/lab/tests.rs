@@ -1,3 +1,8 @@
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+};
+
 use super::*;
 use crate::procfs;
 
@@ -44,6 +49,25 @@ async fn a_server_that_fails_to_start_is_reported_with_its_log() {
         LabOptions { servers: 1, server_binary: Some("/bin/false".into()), ..LabOptions::default() };
     let error = Lab::start(options).await.unwrap_err().to_string();
     assert!(error.contains("server a ended with exit status: 1"), "{error}");
+}
+
+/// The `OTEL_` variables that a server of the lab gets.
+async fn tracing_variables_of_a_server(otlp_endpoint: Option<String>) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let binary = folder.path().join("server");
+    fs::write(&binary, "#!/bin/sh\nenv | grep '^OTEL_' | sort >&2\nexit 1\n").unwrap();
+    fs::set_permissions(&binary, Permissions::from_mode(0o755)).unwrap();
+    let options =
+        LabOptions { servers: 1, server_binary: Some(binary), otlp_endpoint, ..LabOptions::default() };
+    Lab::start(options).await.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn servers_are_traced_only_if_the_lab_says_so() {
+    let on = tracing_variables_of_a_server(Some("http://127.0.0.1:4317".to_owned())).await;
+    assert!(on.contains("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4317"), "{on}");
+    let off = tracing_variables_of_a_server(None).await;
+    assert!(!off.contains("OTEL_"), "{off}");
 }
 
 #[test]

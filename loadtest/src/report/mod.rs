@@ -2,6 +2,7 @@
 
 mod claims;
 mod terminal;
+mod traces;
 mod waterfall;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{
     plan::{Layout, Workload},
     verdict::{Judged, Verdict},
 };
+pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use waterfall::waterfall;
 
 /// How a command ended, as reports say it.
@@ -106,6 +108,9 @@ pub(crate) struct Measured {
     pub(crate) memory_bytes: BTreeMap<String, Memory>,
     /// What the audit found.
     pub(crate) audit: Audit,
+    /// The traces, if messages were traced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traces: Option<TraceReport>,
     /// Why the run proves nothing; empty if it is valid.
     pub(crate) invalid: Vec<String>,
 }

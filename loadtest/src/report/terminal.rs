@@ -8,7 +8,10 @@ use std::{
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle, presets};
 
-use super::{Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims};
+use super::{
+    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
+    traces::traces,
+};
 use crate::{
     audit::{Audit, Kind},
     cpu::CpuUse,
@@ -142,7 +145,7 @@ impl Report for IdleReport {
     }
 }
 
-fn line(text: &mut String, label: &str, value: &str) {
+pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
 }
 
@@ -182,6 +185,9 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         line(text, "Memory", &memory.join(", "));
     }
     audit(text, &measured.audit);
+    if let Some(report) = &measured.traces {
+        traces(text, report);
+    }
     let mut table =
         style.table(presets::NOTHING, &["latency in ms", "p50", "p90", "p99", "p99.9", "max", "count"]);
     for row in &measured.latencies {

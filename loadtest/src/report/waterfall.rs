@@ -48,11 +48,12 @@ fn heading(trace: &Trace) -> String {
 }
 
 fn row(table: &mut Table, lane: &str, span: &Span, bars: &Bars<'_>, style: Style, colour: Color) {
-    let error = if span.error.is_some() { " (error)" } else { "" };
+    let node = span.attribute("hopline.node").map(|node| format!(" ({node})")).unwrap_or_default();
+    let error = if span.error.is_some() { ", failed" } else { "" };
     let from_ns = span.start_ns.saturating_sub(bars.trace.start_ns());
     table.add_row([
         Cell::new(lane),
-        Cell::new(format!("{}{error}", span.name)),
+        Cell::new(format!("{}{node}{error}", span.name)),
         style.coloured(&bars.bar(span), colour),
         right(&milliseconds(from_ns as f64 / NS_PER_MS)),
         right(&milliseconds(span.duration_ns() as f64 / NS_PER_MS)),
@@ -113,4 +114,83 @@ fn legend(trace: &Trace) -> String {
         milliseconds(path.unexplained_ns() as f64 / NS_PER_MS),
         path.node,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use opentelemetry::trace::{SpanId, SpanKind, TraceId};
+
+    use super::*;
+    use crate::traces::Source;
+
+    fn span(name: &str, node: &str, id: u64, parent: u64, (from_us, to_us): (u64, u64)) -> Span {
+        Span {
+            trace_id: TraceId::from(7),
+            span_id: SpanId::from(id),
+            parent_id: SpanId::from(parent),
+            source: Arc::new(Source { instance: node.to_owned(), ..Source::default() }),
+            name: name.into(),
+            kind: SpanKind::Internal,
+            start_ns: 1_000_000 + from_us * 1_000,
+            end_ns: 1_000_000 + to_us * 1_000,
+            attributes: Box::new([]),
+            links: Box::new([]),
+            error: None,
+        }
+    }
+
+    /// Published on a, received on a and, last, on b.
+    fn trace() -> Trace {
+        let mut deliver = span("deliver", "", 9, 8, (990, 1_000));
+        deliver.attributes = Box::new([("hopline.node".into(), Value::Text("b".into()))]);
+        Trace::of(vec![
+            deliver,
+            span("send", "b", 8, 7, (800, 900)),
+            span("receive", "b", 7, 4, (700, 800)),
+            span("send", "a", 6, 5, (550, 600)),
+            span("receive", "a", 5, 4, (500, 550)),
+            span("publish", "a", 4, 3, (400, 500)),
+            span("persist", "a", 3, 2, (200, 400)),
+            span("accept", "a", 2, 1, (100, 200)),
+            span("total", "", 1, 0, (0, 1_000)),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn a_trace_is_drawn_with_servers_as_lanes() {
+        let text = waterfall(&trace(), Style { colours: false, width: Some(BESIDE_BARS + BAR_CELLS_MIN) });
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let rows = [
+            "from ms  for ms",
+            "clients  total        ████████████████████    0.000   1.000",
+            "a        accept         ██                    0.100   0.100",
+            "persist          ████                0.200   0.200",
+            "publish              ██              0.400   0.100",
+            "receive                █             0.500   0.050",
+            "send                    █            0.550   0.050",
+            "b        receive                    ██        0.700   0.100",
+            "send                         ██      0.800   0.100",
+            "clients  deliver (b)                     █    0.990   0.010",
+            "total 1.000 ms = accept 0.100 + persist 0.200 + broadcast 0.300 + receive 0.100 + send 0.100 \
+             + unexplained 0.200, on the way to the last recipient of server b",
+        ];
+        assert_eq!(lines[2..], rows);
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals() {
+        let text = waterfall(&trace(), Style { colours: true, width: Some(100) });
+        assert!(text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn a_trace_that_lacks_spans_is_drawn_without_a_sum() {
+        let spans = trace().spans().iter().filter(|span| *span.name != *"receive").cloned().collect();
+        let text = waterfall(&Trace::of(spans).unwrap(), Style { colours: false, width: Some(100) });
+        assert!(text.contains("lacks spans"), "{text}");
+    }
 }

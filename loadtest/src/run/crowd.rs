@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    HopSample, LOOK_EVERY, Shared, Tally, Target, history,
+    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, history,
     publisher::{Published, Publisher},
     stage::Stage,
     subscriber::{Delivered, Subscriber},
@@ -59,13 +59,15 @@ impl Crowd {
         target: &Target,
         messages_of: impl Fn(usize) -> usize + Sync,
         length_max: usize,
+        observe: impl FnOnce(&Identity, &[String]) -> Option<Observer>,
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
         let identity = Identity::new(layout.body_bytes);
         let channels: Vec<String> = (0..layout.channels).map(|n| identity.channel(n)).collect();
         let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
         let tally = Tally::new(layout.channels, listens_to);
-        let shared = Arc::new(Shared { identity, channels, tally });
+        let observer = observe(&identity, &channels);
+        let shared = Arc::new(Shared { identity, channels, tally, observer });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
         let mut noted = HashSet::new();
@@ -97,6 +99,9 @@ impl Crowd {
 
     /// Starts the subscribers; the publishers are still to be started.
     pub(super) fn listen(self, clock: Clock) -> (Talk, Vec<Publisher>) {
+        if let Some(observer) = &self.shared.observer {
+            observer.begin(clock, self.publishers.len(), self.subscribers.len());
+        }
         let mut talk = Talk {
             shared: self.shared,
             subscribers: Vec::new(),

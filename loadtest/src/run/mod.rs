@@ -3,7 +3,9 @@
 
 mod crowd;
 mod history;
+mod observer;
 mod publisher;
+mod shared;
 mod stage;
 mod subscriber;
 mod tally;
@@ -28,6 +30,9 @@ use crate::{
     progress::Progress,
 };
 use crowd::Crowd;
+use observer::Observer;
+pub(crate) use observer::{Telemetry, Traced};
+pub(crate) use shared::Shared;
 pub(crate) use subscriber::HopSample;
 pub(crate) use tally::Tally;
 
@@ -44,14 +49,6 @@ pub(crate) struct Target {
     pub(crate) watched: Watched,
 }
 
-/// What all tasks of a run share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) identity: Identity,
-    pub(crate) channels: Vec<String>,
-    pub(crate) tally: Tally,
-}
-
 /// What a run brings home.
 #[derive(Debug)]
 pub(crate) struct Outcome {
@@ -60,6 +57,8 @@ pub(crate) struct Outcome {
     /// The measured window, on the run's clock.
     pub(crate) window_us: Range<u32>,
     pub(crate) cpu: CpuUse,
+    /// What is known of the traces, if messages were traced.
+    pub(crate) traced: Option<Traced>,
     /// Why the run proves nothing, as far as the clients can tell; empty if all went well.
     pub(crate) flaws: Vec<String>,
 }
@@ -68,12 +67,17 @@ pub(crate) struct Outcome {
 pub(crate) async fn run(
     workload: &Workload,
     target: &Target,
+    telemetry: Telemetry,
     progress: &mut Progress,
 ) -> anyhow::Result<Outcome> {
     let plan = Arc::new(Plan::new(workload));
+    let layout = &workload.layout;
+    let observe = |identity: &Identity, channels: &[String]| {
+        Observer::new(Arc::clone(&plan), layout, identity, channels, telemetry)
+    };
     let messages_of = |publisher| plan.messages_of(publisher);
     let length_max = plan.messages() as usize;
-    let crowd = Crowd::connect(&workload.layout, target, messages_of, length_max, progress).await?;
+    let crowd = Crowd::connect(layout, target, messages_of, length_max, observe, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
     let (mut talk, publishers) = crowd.listen(clock);
     let mut jobs = Vec::with_capacity(publishers.len());
@@ -105,10 +109,15 @@ pub(crate) async fn run(
         ));
     }
     let window_us = micros(workload.warm_up)..micros(end);
+    let shared = Arc::clone(&talk.shared);
     let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
+    let traced = match &shared.observer {
+        Some(observer) => observer.finish(&evidence, &window_us, clock).await,
+        None => None,
+    };
     let deliveries = deliveries_within(&evidence, &window_us);
     let cpu = after.since(&before, workload.duration, deliveries);
-    Ok(Outcome { evidence, samples, window_us, cpu, flaws })
+    Ok(Outcome { evidence, samples, window_us, cpu, traced, flaws })
 }
 
 /// Lets publishers talk as fast as answers come, each with so many messages unanswered. `watch` is called
@@ -121,7 +130,7 @@ pub(crate) async fn hammer(
     progress: &mut Progress,
     mut watch: impl FnMut(&Tally),
 ) -> anyhow::Result<Outcome> {
-    let crowd = Crowd::connect(layout, target, |_| 0, CLOSED_LOOP_LENGTH_MAX, progress).await?;
+    let crowd = Crowd::connect(layout, target, |_| 0, CLOSED_LOOP_LENGTH_MAX, |_, _| None, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
     let (mut talk, publishers) = crowd.listen(clock);
     sleep(HEAD_START).await;
@@ -151,7 +160,7 @@ pub(crate) async fn hammer(
     let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
     let deliveries = deliveries_within(&evidence, &(0..until_us));
     let cpu = after.since(&before, duration, deliveries);
-    Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, flaws })
+    Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, traced: None, flaws })
 }
 
 async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mut Progress) {

@@ -156,16 +156,17 @@ impl Publisher {
                 channel: shared.channels[job.channel as usize].clone(),
                 client_message_id: shared.identity.client_message_id(job.index),
                 body: shared.identity.body(job.index),
-                traceparent: None,
+                traceparent: shared.observer.as_ref().and_then(|observer| observer.traceparent(job.index)),
             };
+            let sent_us = clock.now_us();
             self.published.records[job.index as usize / self.publishers] = Record {
                 channel: job.channel,
                 intended_us: job.intended_us,
-                sent_us: clock.now_us(),
+                sent_us,
                 answered_us: 0,
                 answer: Answer::Missing,
             };
-            shared.tally.sent();
+            shared.sent(job.index, sent_us);
             self.sender.feed(&frame).await?;
         }
         self.sender.flush().await
@@ -188,9 +189,9 @@ impl Publisher {
         record.answer = answer;
         match answer {
             Answer::Acknowledged { seq, .. } => {
-                shared.tally.acknowledged(record.channel as usize, seq);
+                shared.acknowledged(record.channel as usize, seq);
             }
-            _ => shared.tally.refused(),
+            _ => shared.refused(),
         }
         true
     }
@@ -204,7 +205,7 @@ impl Publisher {
     fn ended_by(mut self, error: ClientError, shared: &Shared) -> Published {
         let is_missing = |record: &&Record| record.answer == Answer::Missing;
         let missing = self.published.records.iter().filter(is_missing).count();
-        shared.tally.unanswerable(missing as u64);
+        shared.publisher_gone(missing as u64);
         self.published.closed = Some(match error {
             ClientError::Closed(closed) => closed,
             other => Closed { code: None, reason: other.to_string() },

@@ -1,6 +1,6 @@
 //! A subscribing connection.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use anyhow::{Context as _, bail};
 use hopline::{
@@ -10,7 +10,7 @@ use hopline::{
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::sync::oneshot;
 
-use super::{Shared, wire::Incoming};
+use super::{Shared, observer::Told, wire::Incoming};
 use crate::{
     audit::{Kind, Ledger, Received},
     client::{Client, ClientError},
@@ -35,10 +35,21 @@ pub(crate) struct Delivered {
     pub(crate) samples: Vec<HopSample>,
 }
 
+/// What a message said, as far as it isn't in the ledger.
+#[derive(Debug)]
+struct Entered<'a, T> {
+    index: u32,
+    seq: u64,
+    traceparent: Cow<'a, str>,
+    timing: Option<T>,
+}
+
 /// A connection that is subscribed to its channel.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     client: Client,
+    /// The server's name.
+    node: String,
     ledger: Ledger,
     /// Timing is serialised once a server, so that one subscriber of each server and channel notes it:
     /// one figure a message and server.
@@ -57,7 +68,8 @@ impl Subscriber {
         client.subscribe(channel_name, None, true).await?;
         match client.next_frame().await.context("no answer to a subscription")? {
             ServerFrame::Subscribed { last_seq, .. } => {
-                Ok(Self { client, ledger: ledger(last_seq), notes_timing })
+                let node = client.hello().node.clone();
+                Ok(Self { client, node, ledger: ledger(last_seq), notes_timing })
             }
             other => bail!("a subscription was answered by {other:?}"),
         }
@@ -70,7 +82,7 @@ impl Subscriber {
         clock: Clock,
         mut stop: oneshot::Receiver<()>,
     ) -> Delivered {
-        let Self { client, ledger, notes_timing } = self;
+        let Self { client, node, ledger, notes_timing } = self;
         let (_sender, mut receiver) = client.split();
         let mut delivered = Delivered { ledger, samples: Vec::new() };
         loop {
@@ -82,14 +94,19 @@ impl Subscriber {
             let at_us = clock.now_us();
             match text {
                 Ok(text) if notes_timing => {
-                    let timing = delivered.enter::<Timing>(&text, at_us, shared);
-                    delivered.samples.extend(timing.and_then(sample));
+                    if let Some(entered) = delivered.enter::<Timing>(&text, at_us, shared) {
+                        let timing = entered.timing.map(|timing| (entered.index, timing));
+                        delivered.samples.extend(timing.and_then(sample));
+                        entered.tell(shared, &node, at_us, clock);
+                    }
                 }
                 Ok(text) => {
-                    delivered.enter::<IgnoredAny>(&text, at_us, shared);
+                    if let Some(entered) = delivered.enter::<IgnoredAny>(&text, at_us, shared) {
+                        entered.observe(shared, at_us, clock);
+                    }
                 }
                 Err(ClientError::Closed(closed)) => {
-                    shared.tally.subscriber_gone(delivered.ledger.subscriber);
+                    shared.subscriber_gone(delivered.ledger.subscriber);
                     delivered.ledger.closed = Some(closed);
                     return delivered;
                 }
@@ -114,13 +131,13 @@ impl Delivered {
         Some(format!("subscriber {number}'s connection ended early: {closed}{advice}"))
     }
 
-    /// Enters a frame in the ledger; returns the message's timing.
+    /// Enters a frame in the ledger; returns what it said if it was a message of this run.
     fn enter<'a, T: Deserialize<'a>>(
         &mut self,
         text: &'a str,
         at_us: u32,
         shared: &Shared,
-    ) -> Option<(u32, T)> {
+    ) -> Option<Entered<'a, T>> {
         let Ok(frame) = serde_json::from_str::<Incoming<'a, T>>(text) else {
             self.ledger.note(Kind::Corrupted, 0);
             return None;
@@ -140,7 +157,33 @@ impl Delivered {
             self.ledger.note(Kind::Corrupted, seq);
         }
         self.ledger.record(seq, Received { index, at_us, id_tail: id_tail(id) });
-        frame.timing.map(|timing| (index, timing))
+        Some(Entered { index, seq, traceparent: frame.traceparent, timing: frame.timing })
+    }
+}
+
+impl<T> Entered<'_, T> {
+    fn observe(&self, shared: &Shared, at_us: u32, clock: Clock) {
+        if let Some(observer) = &shared.observer {
+            observer.delivered(self.index, self.seq, at_us, clock);
+        }
+    }
+}
+
+impl Entered<'_, Timing> {
+    fn tell(&self, shared: &Shared, node: &str, at_us: u32, clock: Clock) {
+        let Some(observer) = &shared.observer else {
+            return;
+        };
+        let told = Told {
+            index: self.index,
+            traceparent: &self.traceparent,
+            timing: self.timing,
+            node,
+            at_us,
+            decoded_us: clock.now_us(),
+        };
+        observer.told(&told, clock);
+        observer.delivered(self.index, self.seq, at_us, clock);
     }
 }
 

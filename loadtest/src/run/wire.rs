@@ -20,6 +20,9 @@ pub(super) struct Incoming<'a, T> {
     pub(super) client_message_id: Option<Uuid>,
     #[serde(borrow, default)]
     pub(super) body: Cow<'a, str>,
+    /// Empty without one.
+    #[serde(borrow, default)]
+    pub(super) traceparent: Cow<'a, str>,
     pub(super) timing: Option<T>,
     pub(super) code: Option<ErrorCode>,
 }
@@ -61,7 +64,7 @@ mod tests {
             client_message_id: Uuid::new_v4(),
             body: "text".to_owned(),
             accepted_at_ms: 1,
-            traceparent: None,
+            traceparent: Some("00-…-01".to_owned()),
             timing: Some(Timing {
                 origin: Origin::Own,
                 stamps: Some(OriginStamps { accepted_us: 1, queued_us: 2, committed_us: 3 }),
@@ -80,6 +83,7 @@ mod tests {
         assert_eq!(read.timing, message.timing);
         assert!(matches!(read.body, Cow::Borrowed("text")));
         assert!(matches!(read.channel, Cow::Borrowed("general")));
+        assert!(matches!(read.traceparent, Cow::Borrowed("00-…-01")));
         let skipped: Incoming<'_, IgnoredAny> = serde_json::from_str(&text).unwrap();
         assert_eq!(skipped.seq, Some(7));
     }

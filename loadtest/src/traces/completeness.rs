@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use opentelemetry::trace::TraceId;
 use serde::Serialize;
 
-use super::{span::Value, store::Store};
+use super::{
+    span::{Span, Value},
+    store::Store,
+};
 
 /// A sampled message that was acknowledged.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +32,9 @@ pub(crate) struct Completeness {
 
 /// The spans that a message has once.
 const ONCE: [&str; 4] = ["total", "accept", "persist", "publish"];
-/// The spans that a message has once a server.
 const RECEIVE: &str = "receive";
-const SEND: &str = "send";
-const DELIVER: &str = "deliver";
+/// The spans that a message has once a server.
+const BY_SERVER: [&str; 3] = [RECEIVE, "send", "deliver"];
 
 impl Completeness {
     /// Looks for the spans of these messages. `nodes` are the servers' names.
@@ -60,29 +62,30 @@ impl Completeness {
 }
 
 fn missing(store: &Store, nodes: &[String], message: Expected<'_>) -> Vec<&'static str> {
+    let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name);
     let mut once = [false; ONCE.len()];
-    let by_node = || vec![false; nodes.len()];
-    let (mut receive, mut send, mut deliver) = (by_node(), by_node(), by_node());
-    let place = |node: &str| nodes.iter().position(|name| name == node);
+    let mut by_server = vec![[false; BY_SERVER.len()]; nodes.len()];
     for span in store.spans_of(message.trace_id) {
-        let (name, instance) = (&*span.name, &span.source.instance);
-        if let Some(number) = ONCE.iter().position(|it| *it == name) {
+        if let Some(number) = place(&ONCE, &span.name) {
             once[number] = true;
-        } else if name == RECEIVE {
-            place(instance).map(|node| receive[node] = true);
-        } else if name == SEND {
-            place(instance).map(|node| send[node] = true);
-        } else if name == DELIVER {
-            let node = span.attribute("hopline.node").and_then(Value::as_text);
-            node.and_then(place).map(|node| deliver[node] = true);
+        } else if let Some(number) = place(&BY_SERVER, &span.name)
+            && let Some(server) = nodes.iter().position(|node| node == server_of(span))
+        {
+            by_server[server][number] = true;
         }
     }
-    let mut missing: Vec<&str> =
-        ONCE.into_iter().zip(once).filter(|(_, is)| !is).map(|(name, _)| name).collect();
-    missing.extend(receive.iter().filter(|is| !**is).map(|_| RECEIVE));
-    for (name, is) in [(SEND, send), (DELIVER, deliver)] {
-        let owed = message.has_recipients.iter().zip(is);
-        missing.extend(owed.filter(|(wanted, is)| **wanted && !is).map(|_| name));
+    let missing = ONCE.into_iter().zip(once).filter(|(_, is)| !is).map(|(name, _)| name);
+    let mut missing: Vec<&str> = missing.collect();
+    for (has_recipients, there) in message.has_recipients.iter().zip(by_server) {
+        let owed = |name: &str| name == RECEIVE || *has_recipients;
+        missing.extend(
+            BY_SERVER.into_iter().zip(there).filter(|(name, is)| owed(name) && !is).map(|(name, _)| name),
+        );
     }
     missing
+}
+
+/// The server whose span it is, or from which a client had the message.
+fn server_of(span: &Span) -> &str {
+    span.attribute("hopline.node").and_then(Value::as_text).unwrap_or(&span.source.instance)
 }

@@ -116,12 +116,6 @@ impl Receiver {
         };
         timeout(limit, found).await.ok().flatten()
     }
-
-    /// Waits until nothing has come for so long.
-    pub(crate) async fn quiet_for(&self, quiet: Duration) {
-        let mut arrivals = self.inbox.arrivals.subscribe();
-        while let Ok(Ok(())) = timeout(quiet, arrivals.changed()).await {}
-    }
 }
 
 impl Drop for Receiver {

@@ -3,8 +3,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use opentelemetry::{
     Context, KeyValue,
     trace::{
-        Link, Span as _, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceId, Tracer,
-        TracerProvider,
+        Link, Span as _, SpanContext, SpanKind, Status, TraceContextExt, TraceId, Tracer, TracerProvider,
     },
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
@@ -157,9 +156,8 @@ async fn spans_that_the_sdk_exports_are_found_by_their_trace() {
     assert_eq!(root.attribute("hopline.seq").and_then(Value::as_int), Some(7));
     assert_eq!((root.source.service.as_str(), root.source.instance.as_str()), ("hopline-loadtest", ""));
     let publish = trace.named("publish").next().unwrap();
-    let receives: Vec<&Span> = trace.children(publish.span_id).collect();
-    assert_eq!(receives.len(), 3);
-    for receive in receives {
+    assert_eq!(trace.children(publish.span_id).count(), 3);
+    for receive in trace.children(publish.span_id) {
         assert_eq!(*receive.links, [Reference { trace_id: id, span_id: publish.span_id }]);
     }
     let failed = receiver.wait_until(LIMIT, |store| store.trace(failed_id)).await.unwrap();

@@ -15,7 +15,7 @@ pub struct Trace {
 
 impl Trace {
     /// None without spans, which all must be of one trace.
-    pub(super) fn of(mut spans: Vec<Span>) -> Option<Self> {
+    pub(crate) fn of(mut spans: Vec<Span>) -> Option<Self> {
         let id = spans.first()?.trace_id;
         spans.sort_by_key(|span| (span.start_ns, Reverse(span.end_ns), span.span_id.to_bytes()));
         Some(Self { id, spans })

@@ -1,0 +1,196 @@
+//! What is shown of a run while it goes on: spans of the sampled messages, and metrics. Either may be off.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hopline::{
+    hop::{Hop, Origin},
+    protocol::Timing,
+};
+use opentelemetry::trace::TraceId;
+
+use crate::{
+    audit::Evidence,
+    clock::Clock,
+    identity::Identity,
+    metrics::Metrics,
+    plan::{Layout, Plan},
+    spans::{MessageSpans, Outbox, Sampling, Slow, SpanCounts},
+};
+
+/// Traces that a report names.
+const SLOWEST_MAX: usize = 5;
+
+/// What is wanted to be shown.
+#[derive(Debug, Default)]
+pub(crate) struct Telemetry {
+    /// Which messages are traced, and where their spans go.
+    pub(crate) traces: Option<(Sampling, Outbox)>,
+    /// Where metrics are kept.
+    pub(crate) metrics: Option<Arc<Metrics>>,
+}
+
+/// What the generator knows of a run's traces.
+#[derive(Clone, Debug)]
+pub(crate) struct Traced {
+    pub(crate) sampling: Sampling,
+    /// What became of the generator's own spans.
+    pub(crate) spans: SpanCounts,
+    /// Those of the measured window that took longest, the slowest first.
+    pub(crate) slowest: Vec<Slow>,
+}
+
+/// Told by a run's tasks what happens, at the moment at which it does.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    plan: Arc<Plan>,
+    spans: Option<MessageSpans>,
+    pub(super) metrics: Option<Arc<Metrics>>,
+    /// A bit for each message: every server tells of accept and persist, which happened once.
+    told: Vec<AtomicU64>,
+}
+
+impl Observer {
+    /// None if nothing is wanted.
+    pub(super) fn new(
+        plan: Arc<Plan>,
+        layout: &Layout,
+        identity: &Identity,
+        channels: &[String],
+        telemetry: Telemetry,
+    ) -> Option<Self> {
+        let Telemetry { traces, metrics } = telemetry;
+        if traces.is_none() && metrics.is_none() {
+            return None;
+        }
+        let mut recipients = vec![0; channels.len()];
+        (0..layout.subscribers)
+            .for_each(|subscriber| recipients[layout.subscribers_channel(subscriber)] += 1);
+        let spans = traces.map(|(sampling, outbox)| {
+            let (plan, identity) = (Arc::clone(&plan), identity.clone());
+            MessageSpans::new(sampling, outbox, plan, identity, channels.to_vec(), recipients)
+        });
+        let words = plan.messages().div_ceil(u64::BITS);
+        let told = (0..words).map(|_| AtomicU64::new(0)).collect();
+        Some(Self { plan, spans, metrics, told })
+    }
+
+    /// The clients are connected, and the run's clock is set.
+    pub(super) fn begin(&self, clock: Clock, publishers: usize, subscribers: usize) {
+        if let Some(metrics) = &self.metrics {
+            let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+            metrics.publishers.set(gauge(publishers));
+            metrics.subscribers.set(gauge(subscribers));
+            let counters = self.spans.as_ref().map(|spans| spans.counters().clone());
+            metrics.begin(Arc::clone(&self.plan), clock, counters);
+        }
+    }
+
+    /// The run is over: sends the last spans.
+    pub(super) async fn finish(
+        &self,
+        evidence: &Evidence,
+        window_us: &Range<u32>,
+        clock: Clock,
+    ) -> Option<Traced> {
+        let spans = self.spans.as_ref()?;
+        spans.finish(evidence, clock).await;
+        Some(Traced {
+            sampling: *spans.sampling(),
+            spans: spans.counters().read(),
+            slowest: spans.slowest(SLOWEST_MAX, window_us),
+        })
+    }
+
+    /// What a message's frame carries.
+    pub(super) fn traceparent(&self, index: u32) -> Option<String> {
+        self.spans.as_ref().map(|spans| spans.sampling().traceparent(index))
+    }
+
+    /// A message is about to be written to the socket.
+    pub(super) fn sent(&self, index: u32, sent_us: u32) {
+        if let Some(metrics) = &self.metrics {
+            metrics.sent_late(sent_us.saturating_sub(self.plan.intended_us(index)));
+        }
+    }
+
+    /// A message was acknowledged, or refused.
+    pub(super) fn answered(&self, is_acknowledged: bool) {
+        if let Some(metrics) = &self.metrics {
+            let counter = if is_acknowledged { &metrics.acknowledged } else { &metrics.refused };
+            counter.inc();
+        }
+    }
+
+    /// A recipient has a message.
+    pub(super) fn delivered(&self, index: u32, seq: u64, at_us: u32, clock: Clock) {
+        if let Some(spans) = &self.spans {
+            spans.delivered(index, seq, at_us, clock);
+        }
+        if let Some(metrics) = &self.metrics
+            && index < self.plan.messages()
+        {
+            metrics.delivered.inc();
+            let total_us = at_us.saturating_sub(self.plan.intended_us(index));
+            metrics.hop(Hop::Total, total_us, self.trace_of(index));
+        }
+    }
+
+    /// One client of each server and channel says what came with a message.
+    pub(super) fn told(&self, told: &Told<'_>, clock: Clock) {
+        if let Some(spans) = &self.spans {
+            spans.deliver(told.traceparent, told.node, (told.at_us, told.decoded_us), clock);
+        }
+        if let (Some(metrics), Some(timing)) = (&self.metrics, told.timing) {
+            self.hops(metrics, told, timing, clock);
+        }
+    }
+
+    fn hops(&self, metrics: &Metrics, told: &Told<'_>, timing: Timing, clock: Clock) {
+        let hop = |hop, from_us: u64, to_us: u64| {
+            metrics.hop(hop, u32::try_from(to_us.saturating_sub(from_us)).unwrap_or(u32::MAX), None);
+        };
+        if let Some(stamps) = timing.stamps {
+            if self.is_first(told.index) {
+                hop(Hop::Accept, stamps.accepted_us, stamps.queued_us);
+                hop(Hop::Persist, stamps.queued_us, stamps.committed_us);
+            }
+            if timing.origin != Origin::Healed {
+                hop(Hop::Broadcast, stamps.committed_us, timing.received_us);
+            }
+        }
+        hop(Hop::Receive, timing.received_us, timing.handed_us);
+        hop(Hop::Send, timing.handed_us, clock.unix_us(told.at_us));
+    }
+
+    fn is_first(&self, index: u32) -> bool {
+        let bit = 1 << (index % u64::BITS);
+        let word = self.told.get((index / u64::BITS) as usize);
+        word.is_some_and(|word| word.fetch_or(bit, Ordering::Relaxed) & bit == 0)
+    }
+
+    fn trace_of(&self, index: u32) -> Option<TraceId> {
+        let sampling = self.spans.as_ref()?.sampling();
+        sampling.is_sampled(index).then(|| sampling.trace_id(index))
+    }
+}
+
+/// What came with a message.
+#[derive(Debug)]
+pub(super) struct Told<'a> {
+    pub(super) index: u32,
+    /// The context of the server's `send`; empty if the message isn't traced.
+    pub(super) traceparent: &'a str,
+    pub(super) timing: Option<Timing>,
+    /// The server's name.
+    pub(super) node: &'a str,
+    /// When it was read off the socket.
+    pub(super) at_us: u32,
+    /// When it was decoded.
+    pub(super) decoded_us: u32,
+}

@@ -1,0 +1,56 @@
+//! What all tasks of a run share.
+
+use super::{Observer, Tally};
+use crate::{identity::Identity, metrics::Metrics};
+
+/// The run's names, how far it has come, and who is told.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) channels: Vec<String>,
+    pub(crate) tally: Tally,
+    pub(crate) observer: Option<Observer>,
+}
+
+impl Shared {
+    /// A message is about to be written to the socket.
+    pub(super) fn sent(&self, index: u32, sent_us: u32) {
+        self.tally.sent();
+        if let Some(observer) = &self.observer {
+            observer.sent(index, sent_us);
+        }
+    }
+
+    pub(super) fn acknowledged(&self, channel: usize, seq: u64) {
+        self.tally.acknowledged(channel, seq);
+        if let Some(observer) = &self.observer {
+            observer.answered(true);
+        }
+    }
+
+    pub(super) fn refused(&self) {
+        self.tally.refused();
+        if let Some(observer) = &self.observer {
+            observer.answered(false);
+        }
+    }
+
+    /// A publisher's connection has ended; so many of its messages will never be answered.
+    pub(super) fn publisher_gone(&self, unanswerable: u64) {
+        self.tally.unanswerable(unanswerable);
+        if let Some(metrics) = self.metrics() {
+            metrics.publishers.dec();
+        }
+    }
+
+    pub(super) fn subscriber_gone(&self, subscriber: usize) {
+        self.tally.subscriber_gone(subscriber);
+        if let Some(metrics) = self.metrics() {
+            metrics.subscribers.dec();
+        }
+    }
+
+    fn metrics(&self) -> Option<&Metrics> {
+        self.observer.as_ref()?.metrics.as_deref()
+    }
+}

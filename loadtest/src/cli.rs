@@ -61,12 +61,46 @@ pub enum Command {
     /// Open idle connections to one server, and report what each costs in memory.
     #[command(after_help = exit::HELP)]
     Idle(IdleArgs),
+    /// Compare three views of one run, hop by hop: what clients measured, Prometheus, and the spans.
+    #[command(after_help = exit::HELP)]
+    Views(ViewsArgs),
+    /// Delay each hop in turn, and compare by how much each hop moved in all three views.
+    #[command(after_help = exit::HELP)]
+    Calibrate(CalibrateArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),
     /// Write what is generated from observability/budget.toml: bounds, rules and alerts, and their tests.
     #[command(after_help = exit::HELP)]
     Render(RenderArgs),
+}
+
+/// `views`. Needs Prometheus.
+#[derive(Clone, Debug, Args)]
+pub struct ViewsArgs {
+    /// Messages a second, all of them traced.
+    #[arg(long, default_value_t = 200.0, value_parser = parse_rate)]
+    pub rate: f64,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(1..=600))]
+    pub duration: u64,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+/// `calibrate`.
+#[derive(Clone, Debug, Args)]
+pub struct CalibrateArgs {
+    /// How long each message is held in the hop whose turn it is, in milliseconds.
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(5..=1_000))]
+    pub delay_ms: u64,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub views: ViewsArgs,
 }
 
 /// What the doctor looks at.
@@ -293,6 +327,20 @@ pub enum WhichTrace {
     Slowest,
     /// The one whose identity begins like this.
     Id(String),
+}
+
+impl From<&ViewsArgs> for Workload {
+    /// A subscriber for each channel and server, so that each delivery has a span. No warm-up: everything counts.
+    fn from(args: &ViewsArgs) -> Self {
+        const CHANNELS: usize = 10;
+        let subscribers = CHANNELS * usize::from(args.lab.servers);
+        Self {
+            layout: Layout { channels: CHANNELS, subscribers, ..Self::default().layout },
+            rate_per_s: args.rate,
+            warm_up: Duration::ZERO,
+            duration: Duration::from_secs(args.duration),
+        }
+    }
 }
 
 impl From<&LabArgs> for LabOptions {

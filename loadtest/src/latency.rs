@@ -105,6 +105,11 @@ impl Series {
         self.histogram.value_at_percentile(percentile) as f64 / 1_000.0
     }
 
+    /// The mean, in milliseconds.
+    pub(crate) fn mean_ms(&self) -> f64 {
+        self.histogram.mean() / 1_000.0
+    }
+
     /// The figures that reports show.
     pub(crate) fn summary(&self) -> Summary {
         Summary {

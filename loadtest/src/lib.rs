@@ -34,3 +34,4 @@ mod spans;
 mod stats;
 mod validity;
 mod verdict;
+mod views;

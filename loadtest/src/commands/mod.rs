@@ -1,6 +1,7 @@
 //! The commands.
 
 mod adr;
+mod calibrate;
 mod doctor;
 mod idle;
 mod lab;
@@ -9,6 +10,7 @@ mod run;
 mod saturate;
 mod telemetry;
 mod trace;
+mod views;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +37,8 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Run(args) => run::execute(&args).await,
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
+        Command::Views(args) => views::execute(&args).await,
+        Command::Calibrate(args) => calibrate::execute(&args).await,
         Command::Saturate(args) => saturate::execute(&args).await,
         Command::Trace(args) => trace::execute(&args),
         Command::Idle(args) => idle::execute(&args).await,

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use anyhow::ensure;
 use nix::sys::signal::Signal;
 use serde::Deserialize;
 
@@ -140,6 +141,14 @@ impl Server {
     /// Lets it go on after [`Self::freeze`].
     pub fn thaw(&self) {
         self.process.signal(Signal::SIGCONT);
+    }
+
+    /// Sets all its fault switches, as `docs/TELEMETRY.md` lists them. It must have been started with `--fault-switches`.
+    pub async fn switch_faults(&self, switches: &serde_json::Value) -> anyhow::Result<()> {
+        let url = format!("http://{}/faults", self.admin);
+        let answered = reqwest::Client::new().put(url).json(switches).send().await?;
+        ensure!(answered.status().is_success(), "{} refuses: {}", self.node(), answered.text().await?);
+        Ok(())
     }
 
     /// Everything that it has logged, over all its starts.

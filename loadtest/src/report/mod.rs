@@ -3,6 +3,7 @@
 mod claims;
 mod terminal;
 mod traces;
+mod views;
 mod waterfall;
 
 use std::{
@@ -26,6 +27,7 @@ use crate::{
     verdict::{Judged, Verdict},
 };
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
+pub(crate) use views::{CalibrationReport, ViewsReport};
 pub(crate) use waterfall::waterfall;
 
 /// How a command ended, as reports say it.

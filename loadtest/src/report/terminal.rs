@@ -279,7 +279,7 @@ pub(super) fn right(text: &str) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-fn ending(text: &mut String, result: Conclusion, invalid: &[String]) {
+pub(super) fn ending(text: &mut String, result: Conclusion, invalid: &[String]) {
     let _ = writeln!(text, "\n{}", result.as_str());
     if !invalid.is_empty() {
         let _ = writeln!(text, "The run is invalid, its figures prove nothing:");

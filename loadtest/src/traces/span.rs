@@ -87,6 +87,11 @@ impl Value {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
+    /// The number; none if it is something else.
+    pub fn as_double(&self) -> Option<f64> {
+        if let Self::Double(number) = self { Some(*number) } else { None }
+    }
+
     /// The whole number; none if it is something else.
     pub fn as_int(&self) -> Option<i64> {
         if let Self::Int(number) = self { Some(*number) } else { None }

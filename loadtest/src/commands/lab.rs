@@ -64,7 +64,7 @@ fn description(lab: &Lab, otlp_endpoint: Option<&str>) -> String {
     lines.push(format!("DATABASE_URL    {}", lab.database_url()));
     lines.push(format!("REDIS_URL       {}", lab.redis_url()));
     if let Some(endpoint) = otlp_endpoint {
-        lines.push(format!("spans           OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}"));
+        lines.push(format!("spans (OTLP)    {endpoint}"));
     }
     lines.push(format!("folder          {} (logs)", lab.folder().display()));
     let addrs = lab.addrs();
@@ -72,7 +72,8 @@ fn description(lab: &Lab, otlp_endpoint: Option<&str>) -> String {
         let all: Vec<String> = addrs.iter().map(ToString::to_string).collect();
         lines.push(String::new());
         lines.push("Try:".to_owned());
-        lines.push(format!("  hopline-loadtest run --target {}", all.join(",")));
+        let spans = otlp_endpoint.map(|it| format!("OTEL_EXPORTER_OTLP_ENDPOINT={it} ")).unwrap_or_default();
+        lines.push(format!("  {spans}hopline-loadtest run --target {}", all.join(",")));
         lines.push(format!(
             "  curl -X POST http://{first}/v1/channels/general/messages -H 'content-type: application/json' \\\n    \
              -d '{{\"client_message_id\":\"{}\",\"sender\":\"ann\",\"body\":\"hello\"}}'",

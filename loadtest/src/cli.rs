@@ -45,7 +45,7 @@ pub struct Cli {
 pub enum Command {
     /// Start PostgreSQL, Redis and servers on free loopback ports, and keep them until Ctrl-C.
     #[command(after_help = exit::HELP)]
-    Lab(LabArgs),
+    Lab(KeptLabArgs),
     /// Load servers on a fixed schedule, and report latencies hop by hop and the audit.
     #[command(after_help = exit::HELP)]
     Run(RunArgs),
@@ -146,6 +146,17 @@ pub struct LabArgs {
     /// Leave the lab's folder with its logs, until the next lab starts.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// `lab`.
+#[derive(Clone, Debug, Args)]
+pub struct KeptLabArgs {
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub lab: LabArgs,
+    /// Trace every message, and write the slowest traces to this file every few seconds.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = TRACES_FILE)]
+    pub traces: Option<PathBuf>,
 }
 
 /// Where the load goes.

@@ -29,6 +29,9 @@ use crate::{
     run::{Outcome, Target},
 };
 
+/// Traces that are written to a file.
+const SAVED_TRACES_MAX: usize = 2_000;
+
 /// Carries out a command. An error means that something is missing or wouldn't start.
 pub async fn execute(command: Command) -> anyhow::Result<Exit> {
     raise_file_limit();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
 use opentelemetry::trace::TraceId;
 use tokio::time::sleep;
 
+use super::SAVED_TRACES_MAX;
 use crate::{
     cli::TelemetryArgs,
     lab::Lab,
@@ -17,8 +18,6 @@ use crate::{
     traces::{Completeness, Expected, Receiver, Store, save},
 };
 
-/// Traces that are written to the file.
-const SAVED_MAX: usize = 2_000;
 /// Longer than a server keeps spans to itself.
 const QUIET: Duration = Duration::from_secs(3);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(100);
@@ -96,7 +95,7 @@ impl Telling {
             let store = receiver.store();
             report.spans_received = Some(store.spans().len() as u64);
             report.spans_refused = Some(store.refused());
-            let count = save(&store, SAVED_MAX, &self.args.traces)?;
+            let count = save(&store, SAVED_TRACES_MAX, &self.args.traces)?;
             report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces: count });
         }
         Ok(Some(report))

@@ -69,3 +69,37 @@ async fn they_are_served_as_open_metrics() {
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
     assert!(answer.text().await.unwrap().ends_with("# EOF\n"));
 }
+
+/// The rows of `docs/TELEMETRY.md` that begin like this, as cells without backticks.
+fn documented(beginning: &str) -> Vec<Vec<String>> {
+    let rows = include_str!("../../../docs/TELEMETRY.md").lines().filter(|line| line.starts_with(beginning));
+    rows.map(|row| row.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect())
+        .collect()
+}
+
+#[test]
+fn the_document_lists_every_metric_as_it_is_rendered() {
+    let text = Metrics::new().render().unwrap();
+    let types: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let rows = documented("| `hopline_loadtest_");
+    assert_eq!(rows.len(), types.len());
+    for row in rows {
+        let [name, kind, _, labels, meaning] = &row[..] else { panic!("{row:?}") };
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(types.contains(&&*format!("{family} {kind}")), "{family} {kind}");
+        let help = text.lines().find_map(|line| line.strip_prefix(&format!("# HELP {family} "))).unwrap();
+        assert!(meaning.starts_with(help.trim_end_matches('.')), "{meaning}, but {help}");
+        if let Some((label, values)) = labels.split_once(": ") {
+            let mut documented: Vec<String> =
+                values.split(", ").map(|value| format!("{label}=\"{value}\"")).collect();
+            let series = text.lines().filter(|line| line.starts_with(&**name) && !line.contains("_bucket"));
+            let mut rendered: Vec<String> = series
+                .filter_map(|line| Some(line.split_once('{')?.1.split_once('}')?.0.to_owned()))
+                .collect();
+            rendered.sort_unstable();
+            rendered.dedup();
+            documented.sort_unstable();
+            assert_eq!(documented, rendered);
+        }
+    }
+}

@@ -38,11 +38,12 @@ pub(crate) fn waterfall(trace: &Trace, style: Style) -> String {
 
 fn heading(trace: &Trace) -> String {
     let mut text = format!("Trace        {}\n", trace.id());
-    if let Some(root) = trace.root() {
-        let told = |key: &str| root.attribute(key).map(Value::to_string).unwrap_or_default();
-        let channel = told("messaging.destination.name");
-        let (seq, recipients) = (told("hopline.seq"), told("hopline.recipients"));
-        let _ = writeln!(text, "Message      {seq} of {channel}, to {recipients} recipients");
+    let told = |key: &str| trace.root()?.attribute(key).map(Value::to_string);
+    if let Some(channel) = told("messaging.destination.name") {
+        let seq = told("hopline.seq").map(|seq| format!(", number {seq}")).unwrap_or_default();
+        let to =
+            told("hopline.recipients").map(|count| format!(", to {count} recipients")).unwrap_or_default();
+        let _ = writeln!(text, "Message      in {channel}{seq}{to}");
     }
     text
 }
@@ -177,7 +178,8 @@ mod tests {
             "total 1.000 ms = accept 0.100 + persist 0.200 + broadcast 0.300 + receive 0.100 + send 0.100 \
              + unexplained 0.200, on the way to the last recipient of server b",
         ];
-        assert_eq!(lines[2..], rows);
+        assert_eq!(lines[0], "Trace        00000000000000000000000000000007");
+        assert_eq!(lines[1..], rows);
         assert!(!text.contains('\u{1b}'), "{text}");
     }
 

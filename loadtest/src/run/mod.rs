@@ -101,13 +101,7 @@ pub(crate) async fn run(
         sleep(LOOK_EVERY).await;
     }
     talk.drain(progress).await;
-    let mut flaws = Vec::new();
-    if pacer.overflowed() > 0 {
-        flaws.push(format!(
-            "{} messages didn't leave: their publishers had {JOBS_MAX} waiting already, or were gone",
-            pacer.overflowed()
-        ));
-    }
+    let mut flaws = overflow(&pacer);
     let window_us = micros(workload.warm_up)..micros(end);
     let shared = Arc::clone(&talk.shared);
     let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
@@ -161,6 +155,16 @@ pub(crate) async fn hammer(
     let deliveries = deliveries_within(&evidence, &(0..until_us));
     let cpu = after.since(&before, duration, deliveries);
     Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, traced: None, flaws })
+}
+
+fn overflow(pacer: &Pacer) -> Vec<String> {
+    let count = Some(pacer.overflowed()).filter(|count| *count > 0);
+    let flaw = count.map(|count| {
+        format!(
+            "{count} messages didn't leave: their publishers had {JOBS_MAX} waiting already, or were gone"
+        )
+    });
+    flaw.into_iter().collect()
 }
 
 async fn wait_until(clock: Clock, from: Duration, until: Duration, progress: &mut Progress) {

@@ -21,7 +21,7 @@ use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 const SERVICE: &str = "hopline-loadtest";
 /// Spans that may wait: several seconds of 500 sampled messages a second. What doesn't fit is dropped and counted.
@@ -80,6 +80,8 @@ pub(crate) struct Outbox {
     counters: SpanCounters,
     finish: CancellationToken,
     finished: CancellationToken,
+    /// What hasn't been sent when the outbox is dropped isn't sent any more.
+    _abandon: DropGuard,
 }
 
 impl Outbox {
@@ -100,16 +102,20 @@ impl Outbox {
         exporter.set_resource(&Resource::builder().with_service_name(SERVICE).build());
         let (sender, spans) = mpsc::channel(QUEUE_MAX);
         let counters = SpanCounters::default();
-        let (finish, finished) = (CancellationToken::new(), CancellationToken::new());
+        let [finish, finished, abandon] = [(); 3].map(|()| CancellationToken::new());
         let task = {
-            let (counters, finish, done) = (counters.clone(), finish.clone(), finished.clone().drop_guard());
+            let (counters, finish, abandon) = (counters.clone(), finish.clone(), abandon.clone());
+            let finished = finished.clone();
             async move {
-                export(&exporter, spans, &counters.0, finish).await;
-                drop(done);
+                tokio::select! {
+                    () = export(&exporter, spans, &counters.0, finish) => {}
+                    () = abandon.cancelled() => {}
+                }
+                finished.cancel();
             }
         };
         thread::Builder::new().name("span-outbox".to_owned()).spawn(move || runtime.block_on(task))?;
-        Ok(Self { sender, counters, finish, finished })
+        Ok(Self { sender, counters, finish, finished, _abandon: abandon.drop_guard() })
     }
 
     /// Takes a finished span. Never waits.
@@ -130,13 +136,6 @@ impl Outbox {
     pub(crate) async fn finish(&self) {
         self.finish.cancel();
         let _ = timeout(FINISH_LIMIT, self.finished.cancelled()).await;
-    }
-}
-
-impl Drop for Outbox {
-    /// The thread ends by itself: a collector that doesn't answer holds up only it.
-    fn drop(&mut self) {
-        self.finish.cancel();
     }
 }
 

@@ -171,3 +171,38 @@ async fn what_a_collector_does_not_take_is_counted() {
     spans.deliver(&spans.sampling().traceparent(0), "a", (1, 2), clock);
     assert_eq!(spans.counters().read(), SpanCounts { ended: 2, exported: 0, failed: 1, dropped: 1 });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_does_not_answer_holds_nobody_up() {
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let spans = spans(1.0, &format!("http://{}", deaf.local_addr().unwrap()));
+    let clock = Clock::starting_in(Duration::ZERO);
+    let traceparent = spans.sampling().traceparent(0);
+    (0..20_000).for_each(|_| spans.deliver(&traceparent, "a", (1, 2), clock));
+    let counts = spans.counters().read();
+    assert_eq!((counts.ended, counts.exported, counts.failed), (20_000, 0, 0));
+    assert!((3_000..=3_616).contains(&counts.dropped), "{counts:?}");
+}
+
+/// The attributes that `docs/TELEMETRY.md` lists for a span of the generator's.
+fn documented(name: &str) -> Vec<String> {
+    let document = include_str!("../../../docs/TELEMETRY.md");
+    let (_, ours) = document.split_once("## The load generator").unwrap();
+    let row = ours.lines().find(|line| line.starts_with(&format!("| `{name}` | "))).unwrap();
+    let attributes = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+    attributes.split(", ").map(|attribute| attribute.trim_matches('`').to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_lists_every_attribute() {
+    let receiver = Receiver::start().unwrap();
+    let spans = spans(1.0, &receiver.endpoint());
+    let clock = Clock::starting_in(Duration::ZERO);
+    spans.deliver(&spans.sampling().traceparent(0), "a", (1, 2), clock);
+    (0..2).for_each(|_| spans.delivered(0, 1, 1_000, clock));
+    receiver.wait_until(LIMIT, whole(2)).await.unwrap();
+    for span in receiver.spans() {
+        let attributes: Vec<&str> = span.attributes.iter().map(|(key, _)| &**key).collect();
+        assert_eq!(documented(&span.name), attributes, "{}", span.name);
+    }
+}

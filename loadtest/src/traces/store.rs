@@ -53,6 +53,12 @@ impl Store {
         refused
     }
 
+    /// Forgets all spans; what was refused stays counted.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.by_trace.clear();
+    }
+
     /// All spans, in the order in which they came.
     pub fn spans(&self) -> &[Span] {
         &self.spans

@@ -13,6 +13,7 @@ use crate::{
     identity::BODY_BYTES_MIN,
     lab::LabOptions,
     plan::{Layout, Workload},
+    stats::PAIRS_MIN,
 };
 
 /// Where traces are kept, below the folder in which the program runs.
@@ -67,6 +68,9 @@ pub enum Command {
     /// Delay each hop in turn, and compare by how much each hop moved in all three views.
     #[command(after_help = exit::HELP)]
     Calibrate(CalibrateArgs),
+    /// Measure what telemetry costs, from none to every message traced, and with collectors that don't work.
+    #[command(after_help = exit::HELP)]
+    Cost(CostArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),
@@ -101,6 +105,29 @@ pub struct CalibrateArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub views: ViewsArgs,
+}
+
+/// `cost`. A round of the defaults takes three minutes.
+#[derive(Clone, Debug, Args)]
+pub struct CostArgs {
+    /// How often everything is measured: medians of fewer than seven have no interval.
+    #[arg(long, default_value_t = 7, value_parser = parse_rounds)]
+    pub rounds: usize,
+    /// Messages a second.
+    #[arg(long, default_value_t = 500.0, value_parser = parse_rate)]
+    pub rate: f64,
+    /// Seconds that are measured at that rate.
+    #[arg(long, default_value_t = 12, value_parser = value_parser!(u64).range(1..=600))]
+    pub duration: u64,
+    /// Seconds in which publishers then only wait for acknowledgements.
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u64).range(1..=600))]
+    pub saturated: u64,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub lab: LabArgs,
 }
 
 /// What the doctor looks at.
@@ -393,6 +420,13 @@ impl From<&SaturateArgs> for Layout {
             body_bytes: args.body_bytes,
             seed: 1,
         }
+    }
+}
+
+fn parse_rounds(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(rounds) if (PAIRS_MIN..=1000).contains(&rounds) => Ok(rounds),
+        _ => Err(format!("a number from {PAIRS_MIN} to 1000")),
     }
 }
 

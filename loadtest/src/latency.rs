@@ -68,7 +68,7 @@ pub(crate) struct Series {
 }
 
 /// The figures of a series that reports show, in milliseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Summary {
     /// How many durations there are.
     pub(crate) count: u64,

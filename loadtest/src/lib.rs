@@ -17,6 +17,7 @@ pub mod traces;
 mod audit;
 mod budget;
 mod clock;
+mod cost;
 mod cpu;
 mod doctor;
 mod identity;

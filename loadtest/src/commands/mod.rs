@@ -2,6 +2,7 @@
 
 mod adr;
 mod calibrate;
+mod cost;
 mod doctor;
 mod idle;
 mod lab;
@@ -42,6 +43,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Doctor(args) => doctor::execute(&args).await,
         Command::Views(args) => views::execute(&args).await,
         Command::Calibrate(args) => calibrate::execute(&args).await,
+        Command::Cost(args) => cost::execute(&args).await,
         Command::Saturate(args) => saturate::execute(&args).await,
         Command::Trace(args) => trace::execute(&args),
         Command::Idle(args) => idle::execute(&args).await,

@@ -1,6 +1,7 @@
 //! What commands report: one value, for machines as JSON and for people as text.
 
 mod claims;
+mod cost;
 mod terminal;
 mod traces;
 mod views;
@@ -26,6 +27,7 @@ use crate::{
     plan::{Layout, Workload},
     verdict::{Judged, Verdict},
 };
+pub(crate) use cost::CostReport;
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use views::{CalibrationReport, ViewsReport};
 pub(crate) use waterfall::waterfall;

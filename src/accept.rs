@@ -96,16 +96,17 @@ impl Accept {
 
 fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
     let id = Uuid::now_v7();
+    let client = trace::Incoming::read(request.traceparent.as_deref());
     let span = trace::accept(&trace::Accepted {
-        traceparent: request.traceparent.as_deref(),
+        client: &client,
         channel: &channel,
         id,
         body_bytes: request.body.len(),
         accepted_us: request.accepted_us,
     });
     let trace = span.as_ref().map(trace::Open::context);
-    // As the W3C has it, a malformed context is ignored and never an error.
-    let client = request.traceparent.filter(|text| trace::is_traceparent(text));
+    // Where this server makes no spans, the client's context still reaches the recipients.
+    let passed_on = trace.clone().or(client.sampled()).as_ref().map(trace::traceparent);
     let queued_us = clock::now_us();
     metrics().hops.record(Hop::Accept, queued_us.saturating_sub(request.accepted_us));
     if let Some(span) = span {
@@ -117,7 +118,7 @@ fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
         sender: request.sender,
         client_message_id: request.client_message_id,
         body: request.body,
-        traceparent: trace.as_ref().map(trace::traceparent).or(client),
+        traceparent: passed_on,
         trace,
         accepted_us: request.accepted_us,
         queued_us,

@@ -238,6 +238,9 @@ pub struct TelemetryArgs {
     /// Where the slowest traces of a run on a lab are written, as OTLP's JSON.
     #[arg(long, value_name = "FILE", default_value = TRACES_FILE)]
     pub traces: PathBuf,
+    /// Where the spans of a run with --target go, if not where the other `OTEL_` variables say.
+    #[arg(long, value_name = "URL")]
+    pub otlp_endpoint: Option<String>,
     /// Serve metrics of the run at this address while it goes on, under `/metrics`, as `OpenMetrics`.
     #[arg(long, value_name = "ADDR")]
     pub metrics_listen: Option<SocketAddr>,

@@ -126,7 +126,7 @@ impl Receive {
         let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
         for message in messages {
             let (channel, seq) = (message.channel.clone(), message.seq);
-            let trace = trace::sampled(message.traceparent.as_deref());
+            let trace = trace::Incoming::read(message.traceparent.as_deref()).sampled();
             let delivery = Delivery { message, origin: Origin::Healed, stamps: None, received_us, trace };
             stored.entry(channel).or_default().push((seq, delivery));
         }

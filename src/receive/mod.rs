@@ -139,7 +139,7 @@ impl Receive {
         };
         let origin = if node == self.node { Origin::Own } else { Origin::Peer };
         let received_us = incoming.received_us;
-        let trace = trace::sampled(message.traceparent.as_deref());
+        let trace = trace::Incoming::read(message.traceparent.as_deref()).sampled();
         metrics().hops.broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
         let (channel, seq, now) = (message.channel.clone(), message.seq, self.now());
         let delivery = Delivery { message, origin, stamps: Some(stamps), received_us, trace: trace.clone() };

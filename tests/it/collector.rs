@@ -42,7 +42,7 @@ async fn loses_spans_only(lab: &Lab) {
         + metric(admin, "hopline_spans_total", &["dropped"]).await;
     assert!(ended >= 6.0 * MESSAGES as f64);
     assert!((ended - 10.0..=ended).contains(&gone), "{ended} ended, {gone} failed or dropped");
-    assert_eq!(metric(admin, "hopline_spans_total", &["exported"]).await, 0.0);
+    assert!(metric(admin, "hopline_spans_total", &["exported"]).await < 1.0);
     let asked = Instant::now();
     assert!(server.terminate().await.unwrap().success());
     assert!(asked.elapsed() < SHUTDOWN_LIMIT, "the shutdown took {:?}", asked.elapsed());

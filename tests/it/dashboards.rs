@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{
     dashboard::queries,
-    document::{read, table},
+    document::{read, tables},
 };
 
 /// Metrics of PostgreSQL's and Redis' exporters and of Prometheus itself.
@@ -33,36 +33,18 @@ const OTHERS: &[&str] = &[
     "up",
 ];
 
-/// Metrics that `docs/TELEMETRY.md` does not list, with their labels.
-const UNLISTED: &[(&str, &str)] = &[
-    ("hopline_broadcast_seconds", "`origin`: `self`, `peer`"),
-    ("hopline_loadtest_clients", "`role`: `publisher`, `subscriber`"),
-    (
-        "hopline_loadtest_hop_duration_seconds",
-        "`hop`: `accept`, `persist`, `publish`, `broadcast`, `receive`, `send`, `total`, `ack`",
-    ),
-    (
-        "hopline_loadtest_messages_total",
-        "`outcome`: `planned`, `sent`, `acknowledged`, `delivered`, `refused`",
-    ),
-    ("hopline_loadtest_send_lag_seconds", "–"),
-    ("hopline_loadtest_spans_total", "`outcome`: `ended`, `exported`, `failed`, `dropped`"),
-];
-
 type Labels = BTreeMap<String, BTreeSet<String>>;
 
 /// Every metric of ours with its labels and their values.
 fn known() -> BTreeMap<String, Labels> {
-    let listed = table(&read("TELEMETRY.md"), "name");
-    let listed = listed.into_iter().map(|row| (row[0].clone(), row[3].clone()));
-    let unlisted = UNLISTED.iter().map(|(name, labels)| ((*name).to_owned(), labels.replace('`', "")));
+    let listed = tables(&read("TELEMETRY.md"), "name");
     let labels = |text: &str| {
         let pairs = text.split("; ").filter_map(|label| label.split_once(": "));
         pairs
             .map(|(label, values)| (label.to_owned(), values.split(", ").map(str::to_owned).collect()))
             .collect()
     };
-    listed.chain(unlisted).map(|(name, text)| (name, labels(&text))).collect()
+    listed.into_iter().map(|row| (row[0].clone(), labels(&row[3]))).collect()
 }
 
 /// What a query names that does not exist: metrics, labels to sum by, labels and values to choose by.
@@ -129,14 +111,6 @@ fn every_metric_has_a_panel() {
         let is_asked =
             ["", "_bucket", "_sum"].iter().any(|suffix| asked.contains(&format!("{name}{suffix}{{")));
         assert!(is_asked, "no panel asks for {name}");
-    }
-}
-
-#[test]
-fn no_metric_is_listed_twice() {
-    let listed = table(&read("TELEMETRY.md"), "name");
-    for (name, _) in UNLISTED {
-        assert!(listed.iter().all(|row| row[0] != *name), "docs/TELEMETRY.md lists {name}");
     }
 }
 

@@ -89,7 +89,7 @@ async fn what_a_stalled_subscriber_misses_is_healed_and_its_heartbeat_goes_on() 
     let ack = peer.publish("stalled", "hello").await;
     assert_eq!(peer.receives(1..=1).await[0].id, ack.id);
     assert!(metric(server.admin_addr(), "hopline_healed_messages_total", &[]).await >= 1.0);
-    assert_eq!(metric(server.admin_addr(), "hopline_broker_losses_total", &["heartbeat"]).await, 0.0);
+    assert!(metric(server.admin_addr(), "hopline_broker_losses_total", &["heartbeat"]).await < 1.0);
     fault(&server, &["clear"]);
     metric_reaches(server.admin_addr(), "hopline_arrivals_total", &["duplicate"], 1.0).await;
     peer.receives_nothing_more().await;

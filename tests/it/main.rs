@@ -14,6 +14,7 @@ mod hostile_input;
 mod http;
 mod layout;
 mod persist;
+mod prometheus;
 mod protocol;
 mod rules;
 mod sequence;

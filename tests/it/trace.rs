@@ -159,7 +159,7 @@ async fn where_the_broker_loses_the_context_the_tree_ends_at_publish() {
     let trace = trace_of(&receiver, 4).await;
     let found = tree(&trace, SpanId::from_hex(CLIENT_SPAN).unwrap(), 0);
     assert_ne!(found, TREE);
-    assert_eq!(found, TREE.lines().take(4).map(|line| format!("{line}\n")).collect::<String>());
+    assert_eq!(found, TREE.split_inclusive('\n').take(4).collect::<String>());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +178,7 @@ async fn the_context_decides_whether_a_message_is_sampled() {
     assert!(spans.iter().all(|span| span.trace_id != TraceId::from_hex(TRACE).unwrap()));
     let roots: Vec<&str> = spans.iter().filter(|span| span.is_root()).map(|span| &*span.name).collect();
     assert_eq!(roots, ["accept"]);
-    assert_eq!(metric(lab.server("a").admin_addr(), "hopline_spans_total", &["failed"]).await, 0.0);
+    assert!(metric(lab.server("a").admin_addr(), "hopline_spans_total", &["failed"]).await < 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

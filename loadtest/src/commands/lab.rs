@@ -1,6 +1,7 @@
 //! `lab`: something to play with.
 
 use std::{
+    fmt::Write as _,
     future::pending,
     io::{Write, stdout},
     path::Path,
@@ -13,7 +14,7 @@ use super::SAVED_TRACES_MAX;
 use crate::{
     cli::KeptLabArgs,
     exit::Exit,
-    lab::Lab,
+    lab::{Jaeger, Lab, Prometheus, jaeger, prometheus},
     progress::Progress,
     traces::{Receiver, SPANS_MAX, Store, save},
 };
@@ -23,10 +24,25 @@ const SAVE_EVERY: Duration = Duration::from_secs(3);
 pub(super) async fn execute(args: &KeptLabArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let receiver = args.traces.is_some().then(Receiver::start).transpose()?;
-    let endpoint = receiver.as_ref().map(Receiver::endpoint);
+    let jaeger =
+        if receiver.is_none() && jaeger::is_installed() { Some(Jaeger::start().await?) } else { None };
+    let endpoint =
+        receiver.as_ref().map(Receiver::endpoint).or_else(|| jaeger.as_ref().map(Jaeger::otlp_endpoint));
     let lab = super::start_lab(&args.lab, endpoint.clone(), &mut progress).await?;
+    let prometheus =
+        if prometheus::is_installed() { Some(Prometheus::start(&lab, None).await?) } else { None };
     drop(progress);
-    stdout().write_all(description(&lab, endpoint.as_deref()).as_bytes())?;
+    let mut text = description(&lab, endpoint.as_deref());
+    let pages = [
+        ("Prometheus", prometheus.as_ref().map(Prometheus::url)),
+        ("Jaeger", jaeger.as_ref().map(Jaeger::url)),
+    ];
+    for (name, url) in pages {
+        let url = url.unwrap_or_else(|| "not installed, or not wanted; `doctor` says how to get it".into());
+        writeln!(text, "{name:<16}{url}")?;
+    }
+    writeln!(text, "\nCtrl-C takes it all down.")?;
+    stdout().write_all(text.as_bytes())?;
     // Until Ctrl-C or SIGTERM, which drops this and with it the lab.
     match (&receiver, &args.traces) {
         (Some(receiver), Some(file)) => keep(receiver, file).await,
@@ -84,7 +100,5 @@ fn description(lab: &Lab, otlp_endpoint: Option<&str>) -> String {
     if otlp_endpoint.is_some() {
         lines.push("  hopline-loadtest trace slowest".to_owned());
     }
-    lines.push(String::new());
-    lines.push("Ctrl-C takes it all down.".to_owned());
     lines.join("\n") + "\n"
 }

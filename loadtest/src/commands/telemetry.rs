@@ -51,7 +51,7 @@ impl Telling {
 
     /// Where a lab's servers send their spans.
     pub(super) fn otlp_endpoint(&self) -> Option<String> {
-        self.receiver.as_ref().map(Receiver::endpoint)
+        self.receiver.as_ref().map(Receiver::endpoint).or_else(|| self.args.otlp_endpoint.clone())
     }
 
     /// What the clients of a run are to tell.

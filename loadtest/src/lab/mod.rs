@@ -3,6 +3,7 @@
 //! next one sweeps away.
 
 mod binary;
+mod exporters;
 mod folder;
 pub mod jaeger;
 mod port;
@@ -26,6 +27,7 @@ use futures_util::future::try_join_all;
 
 use folder::Folder;
 pub use jaeger::Jaeger;
+pub use port::free_port;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
 pub use redis::Redis;

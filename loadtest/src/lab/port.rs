@@ -10,7 +10,7 @@ const ATTEMPTS: usize = 1_000;
 
 /// A port that no one listens on, below those that the kernel gives to outgoing connections: one of the
 /// thousands of clients might otherwise take it while the component that it belongs to is down.
-pub(super) fn free_port() -> anyhow::Result<u16> {
+pub fn free_port() -> anyhow::Result<u16> {
     let highest = first_ephemeral_port().unwrap_or(32_768).max(LOWEST + 1_000);
     let mut random = rand::rng();
     for _ in 0..ATTEMPTS {

@@ -2,7 +2,8 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -11,7 +12,9 @@ use std::{
 use serde_json::json;
 
 use super::{
-    Lab, find_program,
+    Lab,
+    exporters::{self, Exporter},
+    find_program,
     port::free_port,
     process::{Process, Role},
 };
@@ -29,6 +32,7 @@ const RULES: [(&str, &str); 3] = [
 const PROGRAM: &str = "prometheus";
 const HOW_TO_INSTALL: &str = "Install it (Debian, Ubuntu: `apt-get install prometheus`).";
 const START_LIMIT: Duration = Duration::from_secs(30);
+const ANSWER_LIMIT: Duration = Duration::from_millis(500);
 const SCRAPE_LIMIT: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -38,6 +42,7 @@ pub struct Prometheus {
     process: Process,
     addr: SocketAddr,
     api: PrometheusApi,
+    _exporters: Vec<Exporter>,
 }
 
 /// Whether the lab can have one.
@@ -46,19 +51,21 @@ pub fn is_installed() -> bool {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes the lab's servers, and the load generator where it serves metrics.
+    /// Starts one that scrapes the lab's servers, the load generator where it serves metrics, and PostgreSQL and Redis
+    /// where their exporters are installed.
     pub async fn start(lab: &Lab, generator: Option<SocketAddr>) -> anyhow::Result<Self> {
         let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let folder = lab.folder().join(format!("prometheus-{}", addr.port()));
-        write_config(&folder, &targets(lab, generator, addr))?;
+        let exporters = exporters::start(lab).await?;
+        write_config(&folder, &targets(lab, generator, &exporters, addr))?;
         let prometheus = Self {
             process: Process::new(Role::Observer, "Prometheus", "prometheus.log", &lab.folder),
             addr,
             api: PrometheusApi::new(&format!("http://{addr}")),
+            _exporters: exporters,
         };
         prometheus.process.spawn(command(&folder, addr)?, None)?;
-        // It loads its files before it listens.
-        prometheus.process.ready(START_LIMIT, || std::net::TcpStream::connect(addr).ok()).await?;
+        prometheus.process.ready(START_LIMIT, || is_ready(addr)).await?;
         Ok(prometheus)
     }
 
@@ -87,6 +94,16 @@ impl Prometheus {
     }
 }
 
+/// It listens before it answers.
+fn is_ready(addr: SocketAddr) -> Option<()> {
+    let mut stream = TcpStream::connect_timeout(&addr, ANSWER_LIMIT).ok()?;
+    stream.set_read_timeout(Some(ANSWER_LIMIT)).ok()?;
+    write!(stream, "GET /-/ready HTTP/1.0\r\n\r\n").ok()?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).ok()?;
+    answer.ends_with(b" 200").then_some(())
+}
+
 fn command(folder: &Path, addr: SocketAddr) -> anyhow::Result<Command> {
     let mut command = Command::new(find_program(PROGRAM, HOW_TO_INSTALL)?);
     command
@@ -112,7 +129,12 @@ fn write_config(folder: &Path, targets: &serde_json::Value) -> anyhow::Result<()
 }
 
 /// As `observability/prometheus/targets/compose.yaml` has them.
-fn targets(lab: &Lab, generator: Option<SocketAddr>, own: SocketAddr) -> serde_json::Value {
+fn targets(
+    lab: &Lab,
+    generator: Option<SocketAddr>,
+    exporters: &[Exporter],
+    own: SocketAddr,
+) -> serde_json::Value {
     let target = |labels: serde_json::Value, addr: SocketAddr| json!({ "labels": labels, "targets": [addr] });
     let mut targets = Vec::new();
     for server in lab.servers() {
@@ -122,6 +144,7 @@ fn targets(lab: &Lab, generator: Option<SocketAddr>, own: SocketAddr) -> serde_j
         targets.push(target(exemplars, admin));
     }
     targets.extend(generator.map(|addr| target(json!({ "job": "hopline-loadtest" }), addr)));
+    targets.extend(exporters.iter().map(|each| target(json!({ "job": each.job }), each.addr)));
     targets.push(target(json!({ "job": "prometheus" }), own));
     targets.into()
 }

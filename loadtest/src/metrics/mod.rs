@@ -54,9 +54,10 @@ pub(crate) struct Metrics {
     hops: Vec<HistogramWithExemplars<TraceLabel>>,
     planned: Counter,
     pub(crate) sent: Counter,
-    pub(crate) acknowledged: Counter,
+    acknowledged: Counter,
     pub(crate) delivered: Counter,
     pub(crate) refused: Counter,
+    ack: Histogram,
     send_lag: Histogram,
     pub(crate) publishers: Gauge,
     pub(crate) subscribers: Gauge,
@@ -81,6 +82,13 @@ impl Metrics {
             "Time that messages spend in a hop, as clients measured it or were told by servers",
             Unit::Seconds,
             hops.clone(),
+        );
+        let ack = Histogram::new(BOUNDS_SECONDS);
+        registry.register_with_unit(
+            "hopline_loadtest_ack_duration",
+            "From the intended time until the publisher has its acknowledgement",
+            Unit::Seconds,
+            ack.clone(),
         );
         let send_lag = Histogram::new(BOUNDS_SECONDS);
         registry.register_with_unit(
@@ -114,6 +122,7 @@ impl Metrics {
             acknowledged: outcome(&messages, "acknowledged"),
             delivered: outcome(&messages, "delivered"),
             refused: outcome(&messages, "refused"),
+            ack,
             send_lag,
             publishers: role("publisher"),
             subscribers: role("subscriber"),
@@ -136,6 +145,12 @@ impl Metrics {
         let label = trace.map(|id| TraceLabel { trace_id: id.to_string() });
         let now = label.as_ref().map(|_| SystemTime::now());
         self.hops[place].observe(seconds(us), label, now);
+    }
+
+    /// A message was acknowledged so long after it should have left.
+    pub(crate) fn acknowledged_after(&self, us: u32) {
+        self.acknowledged.inc();
+        self.ack.observe(seconds(us));
     }
 
     /// A message has left so late.

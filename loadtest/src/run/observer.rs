@@ -119,11 +119,17 @@ impl Observer {
         }
     }
 
-    /// A message was acknowledged, or refused.
-    pub(super) fn answered(&self, is_acknowledged: bool) {
+    /// A message was acknowledged.
+    pub(super) fn acknowledged(&self, index: u32, at_us: u32) {
         if let Some(metrics) = &self.metrics {
-            let counter = if is_acknowledged { &metrics.acknowledged } else { &metrics.refused };
-            counter.inc();
+            metrics.acknowledged_after(at_us.saturating_sub(self.plan.intended_us(index)));
+        }
+    }
+
+    /// A message was refused.
+    pub(super) fn refused(&self) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused.inc();
         }
     }
 

@@ -189,7 +189,7 @@ impl Publisher {
         record.answer = answer;
         match answer {
             Answer::Acknowledged { seq, .. } => {
-                shared.acknowledged(record.channel as usize, seq);
+                shared.acknowledged(index, answered_us, (record.channel as usize, seq));
             }
             _ => shared.refused(),
         }

@@ -21,17 +21,17 @@ impl Shared {
         }
     }
 
-    pub(super) fn acknowledged(&self, channel: usize, seq: u64) {
+    pub(super) fn acknowledged(&self, index: u32, at_us: u32, (channel, seq): (usize, u64)) {
         self.tally.acknowledged(channel, seq);
         if let Some(observer) = &self.observer {
-            observer.answered(true);
+            observer.acknowledged(index, at_us);
         }
     }
 
     pub(super) fn refused(&self) {
         self.tally.refused();
         if let Some(observer) = &self.observer {
-            observer.answered(false);
+            observer.refused();
         }
     }
 

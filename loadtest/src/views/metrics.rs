@@ -1,6 +1,6 @@
 //! The second view: what Prometheus computes.
 
-use hopline::hop::Hop;
+use hopline::hop::{Hop, Origin, Recipient};
 
 use super::{Figures, KEYS, View, hop_of};
 use crate::{backends::PrometheusApi, latency::Key};
@@ -37,13 +37,13 @@ impl Series {
             Hop::Total => "hopline_loadtest_hop_duration_seconds",
             _ => "hopline_hop_duration_seconds",
         };
-        let mut matchers = format!("hop=\"{}\"", hop.as_str());
-        if let Some(origin) = key.origin {
-            matchers += &format!(",origin=\"{}\"", origin.as_str());
-        }
-        if let Some(recipient) = key.recipient {
-            matchers += &format!(",recipient=\"{}\"", recipient.as_str());
-        }
+        let labels = [
+            ("hop", Some(hop.as_str())),
+            ("origin", key.origin.map(Origin::as_str)),
+            ("recipient", key.recipient.map(Recipient::as_str)),
+        ];
+        let matcher = |(label, value): (&str, Option<&str>)| Some(format!("{label}=\"{}\"", value?));
+        let matchers = labels.into_iter().filter_map(matcher).collect::<Vec<_>>().join(",");
         Self { name, matchers }
     }
 

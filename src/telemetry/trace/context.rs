@@ -20,22 +20,44 @@ impl Extractor for Header<'_> {
     }
 }
 
-pub(super) fn parse(text: &str) -> Option<SpanContext> {
+fn parse(text: &str) -> Option<SpanContext> {
     let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &Header(text));
     let span = context.span();
     span.span_context().is_valid().then(|| span.span_context().clone())
 }
 
-/// Whether a text is a `traceparent` that can be kept with a message: well formed, and of a version known today.
-pub fn is_traceparent(text: &str) -> bool {
-    text.len() == 55 && text.starts_with("00-") && parse(text).is_some()
+/// The length of a `traceparent` of version 00.
+const LENGTH: usize = 55;
+
+/// What came with a message.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// Nothing, or something malformed, which the specification has ignored.
+    Nothing,
+    /// A context whose trace is not sampled.
+    Unsampled,
+    /// A context whose trace is sampled.
+    Sampled(SpanContext),
 }
 
-/// The context that a `traceparent` holds, if its trace is sampled.
-pub fn sampled(traceparent: Option<&str>) -> Option<SpanContext> {
-    // The flag stands at the end, and most messages are not sampled: look before parsing.
-    let text = traceparent.filter(|text| !text.ends_with("-00"))?;
-    parse(text).filter(SpanContext::is_sampled)
+impl Incoming {
+    /// Reads a `traceparent`. Of an unsampled one nothing is looked at but the flag at its end.
+    pub fn read(traceparent: Option<&str>) -> Self {
+        match traceparent {
+            Some(text) if text.len() == LENGTH && text.ends_with("-00") => Self::Unsampled,
+            Some(text) if text.len() == LENGTH && text.starts_with("00-") => match parse(text) {
+                Some(context) if context.is_sampled() => Self::Sampled(context),
+                Some(_) => Self::Unsampled,
+                None => Self::Nothing,
+            },
+            _ => Self::Nothing,
+        }
+    }
+
+    /// The context, if its trace is sampled.
+    pub fn sampled(self) -> Option<SpanContext> {
+        if let Self::Sampled(context) = self { Some(context) } else { None }
+    }
 }
 
 /// A context as a `traceparent`.
@@ -52,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_a_well_formed_traceparent_is_one() {
-        assert!(is_traceparent(GOOD));
+        assert!(matches!(Incoming::read(Some(GOOD)), Incoming::Sampled(_)));
         for bad in [
             "",
             &GOOD[1..],
@@ -63,15 +85,17 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7+01",
         ] {
-            assert!(!is_traceparent(bad), "{bad}");
+            assert_eq!(Incoming::read(Some(bad)), Incoming::Nothing, "{bad}");
         }
     }
 
     #[test]
     fn a_context_survives_the_way_there_and_back() {
-        let context = sampled(Some(GOOD)).unwrap();
+        let context = Incoming::read(Some(GOOD)).sampled().unwrap();
         assert_eq!(traceparent(&context), GOOD);
-        assert_eq!(sampled(Some(&GOOD.replace("-01", "-00"))), None);
-        assert_eq!(sampled(None), None);
+        for unsampled in ["-00", "-02"] {
+            assert_eq!(Incoming::read(Some(&GOOD.replace("-01", unsampled))), Incoming::Unsampled);
+        }
+        assert_eq!(Incoming::read(None), Incoming::Nothing);
     }
 }

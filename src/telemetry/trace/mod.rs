@@ -10,7 +10,7 @@ mod counting;
 mod provider;
 mod spans;
 
-pub use context::{is_traceparent, sampled, traceparent};
+pub use context::{Incoming, traceparent};
 pub use opentelemetry::trace::SpanContext;
 pub use provider::{StartError, Traces, start, tracer};
 pub use spans::{Accepted, Open, Received, accept, commit, persist, publish, receive, send};

@@ -12,7 +12,7 @@ use opentelemetry::{
 };
 use uuid::Uuid;
 
-use super::{context::parse, tracer};
+use super::{Incoming, tracer};
 use crate::{
     hop::{Hop, Origin},
     telemetry::labels::{Arrival, Label},
@@ -58,8 +58,8 @@ impl Open {
 /// What `accept` has accepted.
 #[derive(Debug)]
 pub struct Accepted<'a> {
-    /// The client's `traceparent`. One that is malformed is no one.
-    pub traceparent: Option<&'a str>,
+    /// What the client says of its own trace.
+    pub client: &'a Incoming,
     /// The channel's name, unchecked.
     pub channel: &'a str,
     /// The identity that the message gets.
@@ -73,19 +73,17 @@ pub struct Accepted<'a> {
 /// Opens `accept`: a child of the client's span, or the root of a new trace if the client has none. Nothing if
 /// the trace is not sampled.
 pub fn accept(accepted: &Accepted<'_>) -> Option<Open> {
-    let client = match accepted.traceparent {
-        Some(text) => parse(text),
-        None => None,
+    let client = match accepted.client {
+        Incoming::Unsampled => return None,
+        Incoming::Sampled(client) => Some(client),
+        Incoming::Nothing => None,
     };
-    if client.as_ref().is_some_and(|client| !client.is_sampled()) {
-        return None;
-    }
     let attributes = vec![
         KeyValue::new("messaging.destination.name", accepted.channel.to_owned()),
         KeyValue::new("messaging.message.id", accepted.id.to_string()),
         KeyValue::new("messaging.message.body.size", int(accepted.body_bytes as u64)),
     ];
-    open(Hop::Accept.as_str(), SpanKind::Server, client.as_ref(), accepted.accepted_us, attributes)
+    open(Hop::Accept.as_str(), SpanKind::Server, client, accepted.accepted_us, attributes)
 }
 
 /// Opens `persist`, at the queue.

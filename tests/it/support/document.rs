@@ -29,6 +29,13 @@ pub(crate) fn blocks(document: &str) -> Vec<Block> {
     blocks
 }
 
+/// The rows of all tables whose first column has this heading, as [`table`] has them.
+pub(crate) fn tables(document: &str, first_heading: &str) -> Vec<Vec<String>> {
+    let heading = format!("| {first_heading} |");
+    let starts = document.match_indices(&heading).map(|(start, _)| start);
+    starts.flat_map(|start| table(&document[start..], first_heading)).collect()
+}
+
 /// The rows of the first table whose first column has this heading: trimmed cells, without backticks.
 pub(crate) fn table(document: &str, first_heading: &str) -> Vec<Vec<String>> {
     let cells = |line: &str| {

@@ -141,7 +141,7 @@ fn total(claims: &Claims) -> Vec<Panel> {
         beside(
             "Acknowledgement: by clients, beside persist",
             "From the intended moment until the publisher has its acknowledgement, beside the hop that it waits for.",
-            &clients("ack"),
+            &load_test("hopline_loadtest_ack_duration_seconds"),
             &server_series(Hop::Persist),
             Hop::Persist,
         )

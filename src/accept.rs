@@ -60,7 +60,12 @@ impl Accept {
         let (name, client_message_id) = (request.channel.clone(), request.client_message_id);
         let answer = self.check(&request).map(|channel| {
             let (reply, answer) = oneshot::channel();
-            self.checked.pass(request.accepted_us, Checked { channel, request, reply });
+            let accepted_us = request.accepted_us;
+            if let Err(Checked { reply, .. }) =
+                self.checked.pass(accepted_us, Checked { channel, request, reply })
+            {
+                let _ = reply.send(Err(PersistError::Busy));
+            }
             answer
         });
         async move {
@@ -105,8 +110,8 @@ fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
         accepted_us: request.accepted_us,
     });
     let trace = span.as_ref().map(trace::Open::context);
-    // Where this server makes no spans, the client's context still reaches the recipients.
-    let passed_on = trace.clone().or(client.sampled()).as_ref().map(trace::traceparent);
+    // A server that makes no spans passes the client's context on; one whose sampler wants none says so by none.
+    let passed_on = if trace::tracer().is_some() { trace.clone() } else { client.sampled() };
     let queued_us = clock::now_us();
     metrics().hops.record(Hop::Accept, queued_us.saturating_sub(request.accepted_us));
     if let Some(span) = span {
@@ -118,7 +123,7 @@ fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
         sender: request.sender,
         client_message_id: request.client_message_id,
         body: request.body,
-        traceparent: passed_on,
+        traceparent: passed_on.as_ref().map(trace::traceparent),
         trace,
         accepted_us: request.accepted_us,
         queued_us,

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::get,
@@ -78,8 +78,16 @@ async fn from_here_only(
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let is_here = peer.ip().to_canonical().is_loopback();
+    let is_here = peer.ip().to_canonical().is_loopback() && is_meant_for_here(request.headers());
     if is_here { Ok(next.run(request).await) } else { Err(StatusCode::NOT_FOUND) }
+}
+
+/// A page in a browser can be made to ask loopback under another name, and a proxy asks for others.
+fn is_meant_for_here(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let is_loopback = host.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback());
+    let is_forwarded = ["forwarded", "x-forwarded-for"].iter().any(|name| headers.contains_key(*name));
+    (is_loopback || host.split(':').next() == Some("localhost")) && !is_forwarded
 }
 
 async fn show_faults() -> Json<Option<Switches>> {

@@ -82,8 +82,7 @@ enum Fault {
 
 /// Prints nothing if the server is ready.
 pub async fn health(args: &HealthArgs) -> Result<(), OperateError> {
-    let answer =
-        answer(args.listen, Client::new().get(format!("http://{}/readyz", local(args.listen)))).await?;
+    let answer = answer(args.listen, client()?.get(format!("http://{}/readyz", local(args.listen)))).await?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         _ => Err(OperateError::NotReady(answer.text().await.unwrap_or_default())),
@@ -93,7 +92,7 @@ pub async fn health(args: &HealthArgs) -> Result<(), OperateError> {
 /// Changes a switch, and prints how all of them stand then.
 pub async fn fault(args: &FaultArgs) -> Result<(), OperateError> {
     let url = format!("http://{}/faults", local(args.admin));
-    let client = Client::new();
+    let client = client()?;
     let answered = answer(args.admin, client.get(&url)).await?;
     if answered.status() == StatusCode::NOT_FOUND {
         return Err(OperateError::NotEnabled);
@@ -108,6 +107,11 @@ pub async fn fault(args: &FaultArgs) -> Result<(), OperateError> {
     }
     println!("{}", serde_json::json!(switches));
     Ok(())
+}
+
+/// Whatever proxy the environment names is not for this machine.
+fn client() -> Result<Client, OperateError> {
+    Client::builder().no_proxy().build().map_err(|error| OperateError::Refused(error.to_string()))
 }
 
 /// Returns whether anything is to be changed.

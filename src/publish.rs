@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     broker::{Broker, Envelope, PublishError},
     clock,
-    fault::{self, Line},
+    fault::{self, Queue},
     hop::Hop,
     persist::Committed,
     protocol::SenderName,
@@ -30,30 +30,34 @@ const IN_FLIGHT_MAX: usize = 64;
 /// The way to the publisher. When the last clone is dropped it finishes what waits, then stops.
 #[derive(Clone)]
 pub struct Publish {
-    batches: Line<Vec<Committed>>,
+    queue: mpsc::Sender<Vec<Committed>>,
 }
 
 impl Publish {
     /// A publisher for `node`, and the task that it needs.
     pub fn new(node: SenderName, broker: Arc<dyn Broker>) -> (Self, impl Future<Output = ()> + Send) {
         let (queue, batches) = mpsc::channel(QUEUE_MAX);
-        let batches_in = Line::new(Hop::Publish, move |batch: Vec<Committed>| {
-            let messages = batch.len();
-            match queue.try_send(batch) {
-                Ok(()) => metrics().publish_queue.increment(messages as f64),
-                Err(_) => metrics().dropped.of(DropReason::PublishQueueFull).increment(messages as u64),
-            }
-        });
-        (Self { batches: batches_in }, run(node, broker, batches))
+        let committed_us = |batch: &Vec<Committed>| batch.first().map_or(0, |each| each.stamps.committed_us);
+        (Self { queue }, run(node, broker, Queue::new(Hop::Publish, batches, committed_us)))
     }
 
-    /// Queues a batch that was committed at `committed_us`.
-    pub fn hand_over(&self, batch: Vec<Committed>, committed_us: u64) {
-        self.batches.pass(committed_us, batch);
+    /// Queues a committed batch.
+    pub fn hand_over(&self, batch: Vec<Committed>) {
+        let messages = batch.len();
+        if let Err(error) = self.queue.try_send(batch) {
+            metrics().dropped.of(DropReason::PublishQueueFull).increment(messages as u64);
+            for dropped in error.into_inner() {
+                if let Some(span) = open_span(&dropped) {
+                    span.fail(DropReason::PublishQueueFull.label(), clock::now_us());
+                }
+            }
+        } else {
+            metrics().publish_queue.increment(messages as f64);
+        }
     }
 }
 
-async fn run(node: SenderName, broker: Arc<dyn Broker>, mut batches: mpsc::Receiver<Vec<Committed>>) {
+async fn run(node: SenderName, broker: Arc<dyn Broker>, mut batches: Queue<Vec<Committed>>) {
     let mut in_flight = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -101,8 +105,8 @@ async fn publish(node: &SenderName, broker: &dyn Broker, batch: Vec<Committed>) 
 
 /// The envelope of a message. A sampled one opens a span there, whose context travels with it.
 fn in_envelope(node: &SenderName, committed: Committed, spans: &mut Vec<trace::Open>) -> Envelope {
-    let Committed { mut message, stamps, trace } = committed;
-    let span = trace.and_then(|persist| trace::publish(&persist, &message.channel, stamps.committed_us));
+    let span = open_span(&committed);
+    let Committed { mut message, stamps, .. } = committed;
     if let Some(span) = span {
         message.traceparent = Some(trace::traceparent(&span.context()));
         spans.push(span);
@@ -111,4 +115,8 @@ fn in_envelope(node: &SenderName, committed: Committed, spans: &mut Vec<trace::O
         message.traceparent = None;
     }
     Envelope::new(node.clone(), stamps, message)
+}
+
+fn open_span(Committed { message, stamps, trace }: &Committed) -> Option<trace::Open> {
+    trace::publish(trace.as_ref()?, &message.channel, stamps.committed_us)
 }

@@ -96,7 +96,7 @@ pub async fn run(
     let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
-    let committed = move |batch, committed_us| publish.hand_over(batch, committed_us);
+    let committed = move |batch| publish.hand_over(batch);
     let closing = CancellationToken::new();
     let persist = Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
 

@@ -28,6 +28,16 @@ pub enum BrokerEvent {
     Restored,
 }
 
+impl BrokerEvent {
+    /// When it came. What is no message is never held: it came long ago.
+    pub fn received_us(&self) -> u64 {
+        match self {
+            Self::Message(incoming) => incoming.received_us,
+            Self::Lost | Self::Restored => 0,
+        }
+    }
+}
+
 /// An encoded [`Envelope`], as the broker's read loop hands it over.
 #[derive(Debug)]
 pub struct Incoming {

@@ -184,21 +184,16 @@ async fn unanswered(connection: &MultiplexedConnection, heartbeat: Duration) {
 /// Runs in the connection's read loop, so it never waits: what `receive` has no room for is dropped.
 struct PushHandler {
     payloads: Line<Vec<u8>>,
+    arrivals: Arc<Arrivals>,
     closed: Arc<Notify>,
 }
 
 impl PushHandler {
     fn new(events: mpsc::Sender<BrokerEvent>, closed: Arc<Notify>) -> Self {
-        let overflowed = AtomicBool::new(false);
-        let stamped = Line::new(Hop::Receive, move |(payload, received_us)| {
-            hand_over(&events, &overflowed, payload, received_us);
-        });
-        let payloads = Line::new(Hop::Broadcast, move |payload: Vec<u8>| {
-            metrics().broker_bytes.of(Direction::In).increment(payload.len() as u64);
-            let received_us = clock::now_us();
-            stamped.pass(received_us, (payload, received_us));
-        });
-        Self { payloads, closed }
+        let arrivals = Arc::new(Arrivals { events, overflowed: AtomicBool::new(false) });
+        let stamping = arrivals.clone();
+        let payloads = Line::new(Hop::Broadcast, move |payload| stamping.hand_over(payload));
+        Self { payloads, arrivals, closed }
     }
 
     fn handle(&self, push: PushInfo) {
@@ -213,26 +208,37 @@ impl PushHandler {
         if let Some(Value::BulkString(payload)) = data.pop()
             && !fault::loses_message()
         {
-            self.payloads.pass(clock::now_us(), payload);
+            metrics().broker_bytes.of(Direction::In).increment(payload.len() as u64);
+            if self.payloads.pass(clock::now_us(), payload).is_err() {
+                self.arrivals.drop_one();
+            }
         }
     }
 }
 
-fn hand_over(
-    events: &mpsc::Sender<BrokerEvent>,
-    overflowed: &AtomicBool,
-    payload: Vec<u8>,
-    received_us: u64,
-) {
-    let after_overflow = overflowed.load(Ordering::Relaxed);
-    let incoming = Incoming { payload, received_us, after_overflow };
-    let handed = events.try_send(BrokerEvent::Message(incoming)).is_ok();
-    if handed == after_overflow {
-        overflowed.store(!handed, Ordering::Relaxed);
-    }
-    if handed {
+/// The hand-over to `receive`.
+struct Arrivals {
+    events: mpsc::Sender<BrokerEvent>,
+    overflowed: AtomicBool,
+}
+
+impl Arrivals {
+    /// `broadcast` ends here.
+    fn hand_over(&self, payload: Vec<u8>) {
+        let after_overflow = self.overflowed.load(Ordering::Relaxed);
+        let incoming = Incoming { payload, received_us: clock::now_us(), after_overflow };
+        if self.events.try_send(BrokerEvent::Message(incoming)).is_err() {
+            return self.drop_one();
+        }
         metrics().receive_queue.increment(1.0);
-    } else {
+        if after_overflow {
+            self.overflowed.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// The next message that is handed over says that some are missing.
+    fn drop_one(&self) {
+        self.overflowed.store(true, Ordering::Relaxed);
         metrics().dropped.of(DropReason::ReceiveQueueFull).increment(1);
     }
 }

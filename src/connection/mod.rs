@@ -5,7 +5,7 @@ mod inbound;
 mod requests;
 mod subscribe;
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -57,9 +57,16 @@ pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
     let (sink, mut stream) = socket.split();
     let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max);
     let mut writer = tokio::spawn(send::write(sink, queue));
-    Connection::new(shared, client, sender).run(&mut stream, &mut writer).await;
+    let ended = Connection::new(shared, client, sender).run(&mut stream, &mut writer).await;
     // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
-    let _ = timeout(CLOSE_TIMEOUT, async { while let Some(Ok(_)) = stream.next().await {} }).await;
+    let gone = async {
+        while let Some(Ok(_)) = stream.next().await {}
+        // After a frame that can't be read nothing can be, not even the answer.
+        if ended == Ended::ByViolation {
+            pending().await;
+        }
+    };
+    let _ = timeout(CLOSE_TIMEOUT, gone).await;
     metrics().connections.decrement(1.0);
     metrics().connection_lifetime.record(opened.elapsed());
 }
@@ -75,6 +82,16 @@ struct Connection {
     change: Option<BoxFuture<'static, Result<Change, ProtocolError>>>,
     last_seen: Instant,
     pinged: bool,
+    ended: Ended,
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// The client left, or was told to.
+    InOrder,
+    /// The client sent what can't be answered.
+    ByViolation,
 }
 
 /// A change of the subscriptions that is done.
@@ -94,11 +111,12 @@ impl Connection {
             change: None,
             last_seen: Instant::now(),
             pinged: false,
+            ended: Ended::InOrder,
         }
     }
 
     /// Returns when the writer has ended, with nothing of this client left behind.
-    async fn run<S>(mut self, stream: &mut S, writer: &mut JoinHandle<()>)
+    async fn run<S>(mut self, stream: &mut S, writer: &mut JoinHandle<()>) -> Ended
     where
         S: Stream<Item = Result<Message, axum::Error>> + Unpin,
     {
@@ -120,7 +138,10 @@ impl Connection {
                 Some(answer) = self.publishes.next(), if has_room => self.answer(&answer),
                 change = finished(&mut self.change) => self.on_change(change),
                 () = sleep_until(life_check_at), if self.change.is_none() => self.check_life(),
-                _ = &mut *writer => return self.leave_all().await,
+                _ = &mut *writer => {
+                    self.leave_all().await;
+                    return self.ended;
+                }
                 () = draining.cancelled() => {
                     self.finish_publishes().await;
                     self.client.push(Outgoing::Close(CloseCode::ShuttingDown));
@@ -131,10 +152,12 @@ impl Connection {
         self.leave_all().await;
         // The writer stops once its queue has no sender any more, or has written the close frame; unless the
         // client does not read.
+        let ended = self.ended;
         drop(self);
         if timeout(FLUSH_TIMEOUT, &mut *writer).await.is_err() {
             writer.abort();
         }
+        ended
     }
 
     fn on_inbound(&mut self, inbound: Inbound) {
@@ -143,7 +166,10 @@ impl Connection {
         match inbound {
             Inbound::Text(text) => self.on_text(&text),
             Inbound::SignOfLife => {}
-            Inbound::Violation(code) => self.client.cut_off(code),
+            Inbound::Violation(code) => {
+                self.ended = Ended::ByViolation;
+                self.client.cut_off(code);
+            }
         }
     }
 
@@ -225,7 +251,7 @@ async fn finished(
 ) -> Result<Change, ProtocolError> {
     match change {
         Some(change) => change.await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod hold;
 mod line;
+mod queue;
 mod switches;
 
 use std::sync::OnceLock;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 
 pub use hold::Hold;
 pub use line::Line;
+pub use queue::Queue;
 pub use switches::{Delay, InvalidSwitches, Switches};
 
 static FAULTS: OnceLock<watch::Sender<Switches>> = OnceLock::new();

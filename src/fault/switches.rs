@@ -31,8 +31,8 @@ pub struct Switches {
 pub struct Delay {
     /// For so long.
     pub delay_ms: u64,
-    /// One after the other, so that the hop takes at most one message each `delay_ms` and a queue builds up. Otherwise
-    /// each one on its own, and none waits for another one.
+    /// One after the other, so that the hop takes at most one message each `delay_ms` and a queue builds up; in `send`
+    /// one of each client. Otherwise each one on its own, and none waits for another one.
     #[serde(default)]
     pub serial: bool,
 }

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use crate::{
     clock, config,
-    fault::Line,
+    fault::Queue,
     hop::Hop,
     protocol::{Ack, ChannelName, Message, OriginStamps, SenderName},
     telemetry::{
@@ -110,10 +110,8 @@ pub enum PersistError {
 /// The way to the writers.
 #[derive(Clone)]
 pub struct Persist {
-    drafts: Line<Draft>,
+    writers: Arc<[WriterHandle]>,
 }
-
-struct Writers(Vec<WriterHandle>);
 
 struct WriterHandle {
     queue: mpsc::Sender<Draft>,
@@ -122,16 +120,17 @@ struct WriterHandle {
 
 impl Persist {
     /// Starts the writers. When `closing` is cancelled they take nothing more, commit what waits and stop. Each
-    /// batch goes to `committed` with the time of its commit; that must not block.
+    /// batch goes to `committed`, which must not block.
     pub fn start(
         config: config::Persist,
         database: &PgConnectOptions,
-        committed: impl Fn(Vec<Committed>, u64) + Clone + Send + 'static,
+        committed: impl Fn(Vec<Committed>) + Clone + Send + 'static,
         closing: &CancellationToken,
         tasks: &mut JoinSet<()>,
     ) -> Self {
         let start_writer = |_| {
             let (queue, drafts) = mpsc::channel(config.queue_max);
+            let drafts = Queue::new(Hop::Persist, drafts, |draft: &Draft| draft.queued_us);
             let connected = Arc::new(AtomicBool::new(true));
             let handle = WriterHandle { queue, connected: connected.clone() };
             let committed = committed.clone();
@@ -140,18 +139,11 @@ impl Persist {
             );
             handle
         };
-        let writers = Writers((0..config.writers).map(start_writer).collect());
-        Self { drafts: Line::new(Hop::Persist, move |draft| writers.queue(draft)) }
+        Self { writers: (0..config.writers).map(start_writer).collect() }
     }
 
     /// Queues a message. The answer comes through its `reply` once it is committed or refused.
     pub fn append(&self, draft: Draft) {
-        self.drafts.pass(draft.queued_us, draft);
-    }
-}
-
-impl Writers {
-    fn queue(&self, draft: Draft) {
         let writer = self.writer_of(&draft.channel);
         if !writer.connected.load(Ordering::Relaxed) {
             return draft.refuse(PersistError::Unavailable);
@@ -167,7 +159,7 @@ impl Writers {
     fn writer_of(&self, channel: &ChannelName) -> &WriterHandle {
         let mut hasher = DefaultHasher::new();
         channel.hash(&mut hasher);
-        let number = hasher.finish() % self.0.len() as u64;
-        &self.0[usize::try_from(number).expect("less than the number of writers")]
+        let number = hasher.finish() % self.writers.len() as u64;
+        &self.writers[usize::try_from(number).expect("less than the number of writers")]
     }
 }

@@ -9,10 +9,7 @@ use std::{
 };
 
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use tokio::{
-    sync::mpsc,
-    time::{Instant, sleep, timeout, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +19,7 @@ use super::{
 };
 use crate::{
     clock, config,
+    fault::Queue,
     hop::Hop,
     protocol::{Ack, Message, OriginStamps},
     telemetry::{
@@ -47,10 +45,12 @@ pub(super) struct Writer<F> {
     database: PgConnectOptions,
     connection: Option<PgConnection>,
     connected: Arc<AtomicBool>,
+    /// Whether this one counts as connected. Others may take it for that before it is.
+    counted: bool,
     committed: F,
 }
 
-impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
+impl<F: Fn(Vec<Committed>)> Writer<F> {
     /// A writer that has no connection yet. `connected` tells others whether it has one.
     pub(super) fn new(
         config: config::Persist,
@@ -58,12 +58,12 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
         connected: Arc<AtomicBool>,
         committed: F,
     ) -> Self {
-        Self { config, database, connection: None, connected, committed }
+        Self { config, database, connection: None, connected, counted: false, committed }
     }
 
     /// Commits what is queued. When `closing` is cancelled it takes nothing more, and stops once all that
     /// waits is committed or refused.
-    pub(super) async fn run(mut self, mut drafts: mpsc::Receiver<Draft>, closing: CancellationToken) {
+    pub(super) async fn run(mut self, mut drafts: Queue<Draft>, closing: CancellationToken) {
         let mut batch = Vec::with_capacity(self.config.batch_max);
         loop {
             if self.connection.is_none() {
@@ -85,9 +85,9 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
     }
 
     /// Connects, however long it takes, and refuses what is queued meanwhile instead of letting it wait.
-    async fn reconnect_refusing(&mut self, drafts: &mut mpsc::Receiver<Draft>, closing: &CancellationToken) {
+    async fn reconnect_refusing(&mut self, drafts: &mut Queue<Draft>, closing: &CancellationToken) {
         while !self.connect().await {
-            while let Ok(draft) = drafts.try_recv() {
+            while let Some(draft) = drafts.take_held() {
                 metrics().persist_queue.decrement(1.0);
                 draft.refuse(PersistError::Unavailable);
             }
@@ -107,9 +107,10 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
         self.connection.is_some()
     }
 
-    fn tell_connected(&self) {
+    fn tell_connected(&mut self) {
         let is_connected = self.connection.is_some();
-        match (self.connected.swap(is_connected, Ordering::Relaxed), is_connected) {
+        self.connected.store(is_connected, Ordering::Relaxed);
+        match (std::mem::replace(&mut self.counted, is_connected), is_connected) {
             (false, true) => metrics().persist_connected.increment(1.0),
             (true, false) => metrics().persist_connected.decrement(1.0),
             _ => {}
@@ -146,13 +147,8 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
     async fn append(&mut self, batch: &[Draft]) -> Result<Appended, Failure> {
         let deadline = Instant::now() + self.config.timeout;
         loop {
-            let started_us = clock::now_us();
             let failure = match timeout_at(deadline, self.append_once(batch)).await {
-                Ok(Ok(placed)) => {
-                    let committed_us = clock::now_us();
-                    metrics().hops.commit(committed_us.saturating_sub(started_us));
-                    return Ok(Appended { placed, started_us, committed_us });
-                }
+                Ok(Ok(appended)) => return Ok(appended),
                 Ok(Err(failure)) => failure,
                 Err(_) => Failure::Connection,
             };
@@ -172,9 +168,13 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
         }
     }
 
-    async fn append_once(&mut self, batch: &[Draft]) -> Result<Vec<Placed>, Failure> {
+    async fn append_once(&mut self, batch: &[Draft]) -> Result<Appended, Failure> {
         self.connect().await;
-        append(self.connection.as_mut().ok_or(Failure::Connection)?, batch).await
+        let started_us = clock::now_us();
+        let placed = append(self.connection.as_mut().ok_or(Failure::Connection)?, batch).await?;
+        let committed_us = clock::now_us();
+        metrics().hops.commit(committed_us.saturating_sub(started_us));
+        Ok(Appended { placed, started_us, committed_us })
     }
 
     /// Hands the committed messages on, then tells the publishers.
@@ -221,7 +221,7 @@ impl<F: Fn(Vec<Committed>, u64)> Writer<F> {
             replies.push((draft.reply, ack));
         }
         trace::commit(&traces, (started_us, committed_us), batch_messages);
-        (self.committed)(committed, committed_us);
+        (self.committed)(committed);
         for (reply, ack) in replies {
             // A publisher that has gone meanwhile will retry, or read history.
             let _ = reply.send(Ok(ack));

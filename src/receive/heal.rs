@@ -65,10 +65,16 @@ impl Receive {
         }
         self.healing = true;
         let history = self.history.clone();
-        let span = tracing::info_span!("heal", otel.kind = "client", channels = missing.len());
+        let span = tracing::info_span!(
+            "heal",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            hopline.channels = missing.len()
+        );
         let read = async move {
             let stored = read_missing(&history, &missing).await;
             if let Err(error) = &stored {
+                tracing::Span::current().record("otel.status_code", "error");
                 tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");
             }
             Read::Missing(missing, stored)
@@ -126,7 +132,7 @@ impl Receive {
         let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
         for message in messages {
             let (channel, seq) = (message.channel.clone(), message.seq);
-            let trace = trace::Incoming::read(message.traceparent.as_deref()).sampled();
+            let trace = trace::Incoming::read_if_traced(message.traceparent.as_deref()).sampled();
             let delivery = Delivery { message, origin: Origin::Healed, stamps: None, received_us, trace };
             stored.entry(channel).or_default().push((seq, delivery));
         }

@@ -19,12 +19,13 @@ use tokio::{
 use crate::{
     broker::{Broker, BrokerEvent, Envelope, Incoming},
     clock, config,
+    fault::Queue,
     history::History,
-    hop::Origin,
+    hop::{Hop, Origin},
     protocol::{ChannelName, SenderName},
     send::{Delivery, Fanout, Registration},
     telemetry::{
-        labels::{Arrival, CheckTrigger, DropReason},
+        labels::{Arrival, CheckTrigger, DropReason, Label},
         metrics::metrics,
         trace::{self, Received},
     },
@@ -82,16 +83,17 @@ impl Receive {
     }
 
     /// Runs until an input is closed.
-    pub async fn run(mut self, mut inputs: Inputs) {
+    pub async fn run(mut self, Inputs { events, mut registrations }: Inputs) {
+        let mut arrivals = Queue::new(Hop::Receive, events, BrokerEvent::received_us);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE);
         loop {
             let wake_at = self.wake_at();
             tokio::select! {
-                count = inputs.events.recv_many(&mut events, EVENTS_AT_ONCE) => {
+                count = arrivals.recv_many(&mut events, EVENTS_AT_ONCE) => {
                     if count == 0 { return }
                     events.drain(..).for_each(|event| self.on_event(event));
                 }
-                registration = inputs.registrations.recv() => match registration {
+                registration = registrations.recv() => match registration {
                     Some(registration) => self.on_registration(registration),
                     None => return,
                 },
@@ -139,20 +141,14 @@ impl Receive {
         };
         let origin = if node == self.node { Origin::Own } else { Origin::Peer };
         let received_us = incoming.received_us;
-        let trace = trace::Incoming::read(message.traceparent.as_deref()).sampled();
+        let trace = trace::Incoming::read_if_traced(message.traceparent.as_deref()).sampled();
         metrics().hops.broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
         let (channel, seq, now) = (message.channel.clone(), message.seq, self.now());
         let delivery = Delivery { message, origin, stamps: Some(stamps), received_us, trace: trace.clone() };
-        let arrival = match self.order.arrive(now, &channel, seq, delivery, &mut self.deliver) {
-            Placed::InOrder => Arrival::InOrder,
-            Placed::Early => Arrival::Early,
-            Placed::Duplicate => Arrival::Duplicate,
-            Placed::Unwatched => Arrival::Unwatched,
-            Placed::AheadFull => return metrics().dropped.of(DropReason::AheadFull).increment(1),
-        };
-        metrics().arrivals.of(arrival).increment(1);
-        if let (Arrival::Duplicate | Arrival::Unwatched, Some(publish)) = (arrival, trace) {
-            let (channel, done_us, ended) = (&channel, clock::now_us(), Some(arrival));
+        let placed = self.order.arrive(now, &channel, seq, delivery, &mut self.deliver);
+        count(placed);
+        if let (Some(ended), Some(publish)) = (why_it_ended(placed), trace) {
+            let (channel, ended, done_us) = (&channel, Some(ended), clock::now_us());
             trace::receive(&publish, &Received { channel, seq, origin, ended, received_us, done_us });
         }
         self.deliver();
@@ -194,5 +190,25 @@ impl Receive {
         for delivery in self.deliver.drain(..) {
             self.fanout.deliver(delivery);
         }
+    }
+}
+
+fn count(placed: Placed) {
+    match placed {
+        Placed::InOrder => metrics().arrivals.of(Arrival::InOrder).increment(1),
+        Placed::Early => metrics().arrivals.of(Arrival::Early).increment(1),
+        Placed::Duplicate => metrics().arrivals.of(Arrival::Duplicate).increment(1),
+        Placed::Unwatched => metrics().arrivals.of(Arrival::Unwatched).increment(1),
+        Placed::AheadFull => metrics().dropped.of(DropReason::AheadFull).increment(1),
+    }
+}
+
+/// Why a message goes no further, as metrics have it; none if it is or will be delivered.
+fn why_it_ended(placed: Placed) -> Option<&'static str> {
+    match placed {
+        Placed::InOrder | Placed::Early => None,
+        Placed::Duplicate => Some(Arrival::Duplicate.label()),
+        Placed::Unwatched => Some(Arrival::Unwatched.label()),
+        Placed::AheadFull => Some(DropReason::AheadFull.label()),
     }
 }

@@ -126,10 +126,11 @@ where
             let frame = match outgoing {
                 Outgoing::Frame(text) => Message::Text(text),
                 Outgoing::Timed(text, ticket) => {
-                    if hold.is_enabled() {
+                    if hold.is_on() {
                         socket.flush().await.ok()?;
                         times::written(tickets.drain(..));
-                        hold.pass(ticket.handed_us()).await;
+                        let stay = hold.begin(ticket.handed_us());
+                        hold.until_over(stay).await;
                     }
                     tickets.push(ticket);
                     Message::Text(text)

@@ -35,7 +35,12 @@ pub fn start(filter: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync
         .with_filter(filter);
     // Only ours: a span of the exporter's own connection would be exported, and make another one.
     let spans = trace::tracer().map(|tracer| {
-        let layer = tracing_opentelemetry::layer().with_tracer(tracer.clone()).with_location(false);
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(tracer.clone())
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false);
         layer.with_filter(Targets::new().with_target("hopline", tracing::Level::INFO))
     });
     tracing_subscriber::registry().with(spans).with(lines).try_init()?;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::{
+    Peer,
     document::{read, table},
-    lab_with,
+    lab_with, metric, metric_reaches, soon,
 };
 
 /// A metric, as the table states it or as `/metrics` renders it.
@@ -94,4 +95,27 @@ fn a_rendered_metric_is_read_with_all_its_labels() {
     for (right, wrong) in [("`w`, ", ""), ("counter", "gauge"), ("Time", "Space"), ("`b_", "`c_")] {
         assert_ne!(rendered(text), stated(&table.replacen(right, wrong, 1)), "{wrong} passed");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_writers_connections_are_counted_as_they_come_and_go() {
+    let lab = lab_with(1, &["--persist-writers=3"]).await;
+    let admin = lab.server("a").admin_addr();
+    metric_reaches(admin, "hopline_persist_connected", &[], 3.0).await;
+    lab.postgres().kill().await;
+    let mut peer = Peer::connect(lab.server("a").public_addr(), "alice").await;
+    soon("the loss of a connection", async {
+        // A writer notices when it writes; three channels reach different writers, sooner or later.
+        for channel in 0.. {
+            peer.0.publish(&format!("c{channel}"), uuid::Uuid::new_v4(), "hello").await.unwrap();
+            peer.next().await;
+            if metric(admin, "hopline_persist_connected", &[]).await < 1.0 {
+                break;
+            }
+        }
+    })
+    .await;
+    lab.postgres().start().await.unwrap();
+    metric_reaches(admin, "hopline_persist_connected", &[], 3.0).await;
+    assert!(metric(admin, "hopline_persist_connected", &[]).await < 4.0);
 }

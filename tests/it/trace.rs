@@ -1,16 +1,19 @@
 //! One trace from the sending client to the receiving ones, exactly as `docs/TELEMETRY.md` states it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use hopline::protocol::{ClientFrame, Message, ServerFrame};
 use hopline_loadtest::{
     lab::Lab,
-    traces::{Receiver, Span, Trace},
+    traces::{Receiver, Span, Trace, Value},
 };
 use opentelemetry::trace::{SpanId, TraceId};
 use uuid::Uuid;
 
-use crate::support::{Peer, document, fault, lab_traced, metric};
+use crate::support::{Peer, document, fault, lab_traced, metric, metric_reaches};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CLIENT_SPAN: &str = "00f067aa0ba902b7";
@@ -55,12 +58,12 @@ async fn publish(peer: &mut Peer, traceparent: Option<&str>) {
     assert!(matches!(peer.next().await, ServerFrame::Ack(_)));
 }
 
-/// The trace, once it holds so many spans.
-async fn trace_of(receiver: &Receiver, spans: usize) -> Trace {
-    let id = TraceId::from_hex(TRACE).unwrap();
-    let whole = |trace: &Trace| trace.spans().len() >= spans;
-    let found = receiver.wait_until(ARRIVAL_LIMIT, |store| store.trace(id).filter(whole)).await;
-    found.unwrap_or_else(|| panic!("{:#?}", receiver.trace(id).map(|trace| trace.spans().to_vec())))
+/// All that there is of the trace: the servers are stopped first, which sends their last spans.
+async fn whole_trace(lab: &Lab, receiver: &Receiver) -> Trace {
+    for server in lab.servers() {
+        assert!(server.terminate().await.unwrap().success());
+    }
+    receiver.trace(TraceId::from_hex(TRACE).unwrap()).expect("the trace")
 }
 
 /// A trace as text: a line a span, below its parent, servers in the order of their names.
@@ -138,8 +141,9 @@ async fn one_message_leaves_exactly_one_tree_of_spans_over_all_servers() {
     let receiver = Receiver::start().unwrap();
     let lab = lab_traced(3, &[], &receiver).await;
     let message = publish_sampled(&lab).await;
-    let trace = trace_of(&receiver, TREE.lines().count()).await;
+    let trace = whole_trace(&lab, &receiver).await;
     assert_eq!(tree(&trace, SpanId::from_hex(CLIENT_SPAN).unwrap(), 0), TREE);
+    assert_eq!(receiver.spans().len(), TREE.lines().count(), "and nothing beside the tree");
     assert_attributes_are_as_stated(&trace);
     assert_times_fit(&trace);
 
@@ -156,7 +160,7 @@ async fn where_the_broker_loses_the_context_the_tree_ends_at_publish() {
     fault(&lab.server("a"), &["lose-context"]);
     let message = publish_sampled(&lab).await;
     assert_eq!(message.traceparent, None);
-    let trace = trace_of(&receiver, 4).await;
+    let trace = whole_trace(&lab, &receiver).await;
     let found = tree(&trace, SpanId::from_hex(CLIENT_SPAN).unwrap(), 0);
     assert_ne!(found, TREE);
     assert_eq!(found, TREE.split_inclusive('\n').take(4).collect::<String>());
@@ -191,10 +195,48 @@ async fn a_healed_message_keeps_its_trace() {
     let mut publisher = Peer::connect(lab.server("a").public_addr(), "dave").await;
     publish(&mut publisher, Some(&format!("00-{TRACE}-{CLIENT_SPAN}-01"))).await;
     bob.message().await;
-    let trace = trace_of(&receiver, 7).await;
+    let trace = whole_trace(&lab, &receiver).await;
     let healed = trace.named("receive").find(|span| span.source.instance == "b").unwrap();
     assert_eq!(healed.attribute("hopline.origin").unwrap().as_text(), Some("healed"));
     assert_eq!(&*trace.span(healed.parent_id).unwrap().name, "accept");
     let sent = trace.named("send").any(|span| span.parent_id == healed.span_id);
     assert!(sent, "and is sent within it");
+    assert!(
+        healed.links.is_empty() && healed.attribute("messaging.system").is_none(),
+        "no broker was between"
+    );
+    let heal = receiver.spans().into_iter().find(|span| &*span.name == "heal").expect("healing is traced");
+    let names: Vec<&str> = heal.attributes.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(names, ["hopline.channels"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_the_first_messages_and_has_links_to_the_others_of_its_batch() {
+    const MESSAGES: usize = 8;
+    let receiver = Receiver::start().unwrap();
+    let lab = lab_traced(1, &[], &receiver).await;
+    let mut peer = Peer::connect(lab.server("a").public_addr(), "alice").await;
+    peer.publish("batches", "connects").await;
+    // While the first message's commit hangs, the others come together.
+    lab.postgres().freeze();
+    for _ in 0..MESSAGES {
+        peer.0.publish("batches", Uuid::new_v4(), "hello").await.unwrap();
+    }
+    // Some of them are in the hanging commit; the others wait.
+    metric_reaches(lab.server("a").admin_addr(), "hopline_persist_queue_messages", &[], 2.0).await;
+    lab.postgres().thaw();
+    for _ in 0..MESSAGES {
+        assert!(matches!(peer.next().await, ServerFrame::Ack(_)));
+    }
+    assert!(lab.server("a").terminate().await.unwrap().success());
+    let spans = receiver.spans();
+    let size = |span: &Span| span.attribute("db.operation.batch.size").and_then(Value::as_int);
+    let commit = spans.iter().max_by_key(|span| size(span)).expect("a commit");
+    let persists: Vec<&Span> =
+        spans.iter().filter(|span| &*span.name == "persist" && span.end_ns == commit.end_ns).collect();
+    assert!(persists.len() >= 2, "a batch of several");
+    assert_eq!(size(commit), i64::try_from(persists.len()).ok());
+    let linked = commit.links.iter().map(|link| link.span_id).chain([commit.parent_id]);
+    let expected: BTreeSet<[u8; 8]> = persists.iter().map(|span| span.span_id.to_bytes()).collect();
+    assert_eq!(linked.map(SpanId::to_bytes).collect::<BTreeSet<_>>(), expected);
 }

@@ -7,6 +7,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use super::tracer;
+
 /// A `traceparent` alone: frames and envelopes carry no `tracestate`.
 struct Header<'a>(&'a str);
 
@@ -41,6 +43,11 @@ pub enum Incoming {
 }
 
 impl Incoming {
+    /// What came with a message to a server that makes spans; to another one nothing did.
+    pub fn read_if_traced(traceparent: Option<&str>) -> Self {
+        tracer().map_or(Self::Nothing, |_| Self::read(traceparent))
+    }
+
     /// Reads a `traceparent`. Of an unsampled one nothing is looked at but the flag at its end.
     pub fn read(traceparent: Option<&str>) -> Self {
         match traceparent {

@@ -22,6 +22,12 @@ use crate::telemetry::{labels::SpanOutcome, metrics::metrics};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending(Arc<AtomicUsize>);
 
+impl Pending {
+    pub(super) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// Hands spans to the batch processor for as long as fewer than `max` are pending.
 #[derive(Debug)]
 pub(super) struct CountingProcessor {

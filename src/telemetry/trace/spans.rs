@@ -13,10 +13,7 @@ use opentelemetry::{
 use uuid::Uuid;
 
 use super::{Incoming, tracer};
-use crate::{
-    hop::{Hop, Origin},
-    telemetry::labels::{Arrival, Label},
-};
+use crate::hop::{Hop, Origin};
 
 /// A span that has begun and not ended.
 #[derive(Debug)]
@@ -78,12 +75,12 @@ pub fn accept(accepted: &Accepted<'_>) -> Option<Open> {
         Incoming::Sampled(client) => Some(client),
         Incoming::Nothing => None,
     };
-    let attributes = vec![
-        KeyValue::new("messaging.destination.name", accepted.channel.to_owned()),
-        KeyValue::new("messaging.message.id", accepted.id.to_string()),
-        KeyValue::new("messaging.message.body.size", int(accepted.body_bytes as u64)),
-    ];
-    open(Hop::Accept.as_str(), SpanKind::Server, client, accepted.accepted_us, attributes)
+    // The attributes come after the sampler's decision: of most messages it is no.
+    let mut span = open(Hop::Accept.as_str(), SpanKind::Server, client, accepted.accepted_us, Vec::new())?;
+    span.set("messaging.destination.name", accepted.channel.to_owned());
+    span.set("messaging.message.id", accepted.id.to_string());
+    span.set("messaging.message.body.size", int(accepted.body_bytes as u64));
+    Some(span)
 }
 
 /// Opens `persist`, at the queue.
@@ -128,27 +125,31 @@ pub struct Received<'a> {
     pub seq: u64,
     /// Where it came from.
     pub origin: Origin,
-    /// Why it ends here, if it is not delivered.
-    pub ended: Option<Arrival>,
+    /// Why it ends here, if it is not delivered: as metrics have it.
+    pub ended: Option<&'static str>,
     /// When the subscriber had it.
     pub received_us: u64,
     /// When it was handed to the recipients, or left.
     pub done_us: u64,
 }
 
-/// Records `receive`: a child of the publisher's span, and linked with it, as what crosses a broker is.
-pub fn receive(publish: &SpanContext, received: &Received<'_>) -> Option<SpanContext> {
+/// Records `receive`: a child of the span that the message came from, and linked with it if a broker was between.
+pub fn receive(parent: &SpanContext, received: &Received<'_>) -> Option<SpanContext> {
     let mut attributes = vec![
-        KeyValue::new("messaging.system", "redis"),
         KeyValue::new("messaging.operation.type", "receive"),
         KeyValue::new("messaging.destination.name", received.channel.to_owned()),
         KeyValue::new("hopline.seq", int(received.seq)),
         KeyValue::new("hopline.origin", received.origin.as_str()),
     ];
-    attributes.extend(received.ended.map(|arrival| KeyValue::new("hopline.arrival", arrival.label())));
+    attributes.extend(received.ended.map(|why| KeyValue::new("hopline.arrival", why)));
+    let mut links = Vec::new();
+    if received.origin != Origin::Healed {
+        attributes.push(KeyValue::new("messaging.system", "redis"));
+        links.push(Link::with_context(parent.clone()));
+    }
     let builder = builder(Hop::Receive.as_str(), SpanKind::Consumer, received.received_us, attributes)
-        .with_links(vec![Link::with_context(publish.clone())]);
-    let span = build(builder, Some(publish))?;
+        .with_links(links);
+    let span = build(builder, Some(parent))?;
     let context = span.context();
     span.end(received.done_us);
     Some(context)

@@ -12,7 +12,7 @@ DEMO_FLAGS ?=
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger clean
+.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger check-stack clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,11 @@ test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if the
 	$(call heading,test-jaeger: traces in a real Jaeger)
 	@command -v jaeger >/dev/null || test -x $(TOOLS)/jaeger || scripts/install-jaeger $(TOOLS)
 	@PATH="$(TOOLS):$$PATH" cargo test --test jaeger --locked
+
+check-stack: ## Checks the compose stack's files, with docker compose where it is installed, and the dashboards (Go).
+	$(call heading,check-stack: compose and dashboards)
+	@HOPLINE_TOOLS=$(TOOLS) scripts/check-compose
+	@cd scripts/grafana-schema && go run . $(CURDIR)/observability/grafana/dashboards/*.json
 
 clean: ## Removes what was built.
 	@cargo clean

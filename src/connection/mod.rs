@@ -63,7 +63,7 @@ pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
         while let Some(Ok(_)) = stream.next().await {}
         // After a frame that can't be read nothing can be, not even the answer.
         if ended == Ended::ByViolation {
-            pending().await;
+            pending::<()>().await;
         }
     };
     let _ = timeout(CLOSE_TIMEOUT, gone).await;

@@ -1,9 +1,9 @@
 //! `lab`: something to play with.
 
 use std::{
-    fmt::Write as _,
     future::pending,
     io::{Write, stdout},
+    net::SocketAddr,
     path::Path,
     time::Duration,
 };
@@ -14,39 +14,67 @@ use super::SAVED_TRACES_MAX;
 use crate::{
     cli::KeptLabArgs,
     exit::Exit,
-    lab::{Jaeger, Lab, Prometheus, jaeger, prometheus},
+    lab::{Jaeger, Lab, Prometheus, free_port, jaeger, prometheus},
     progress::Progress,
     traces::{Receiver, SPANS_MAX, Store, save},
 };
 
 const SAVE_EVERY: Duration = Duration::from_secs(3);
 
+/// Who looks at the lab's servers.
+struct Observers {
+    receiver: Option<Receiver>,
+    jaeger: Option<Jaeger>,
+    prometheus: Option<Prometheus>,
+    /// Where Prometheus expects a load generator's metrics.
+    generator: SocketAddr,
+}
+
 pub(super) async fn execute(args: &KeptLabArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let receiver = args.traces.is_some().then(Receiver::start).transpose()?;
-    let jaeger =
-        if receiver.is_none() && jaeger::is_installed() { Some(Jaeger::start().await?) } else { None };
-    let endpoint =
-        receiver.as_ref().map(Receiver::endpoint).or_else(|| jaeger.as_ref().map(Jaeger::otlp_endpoint));
-    let lab = super::start_lab(&args.lab, endpoint.clone(), &mut progress).await?;
-    let prometheus =
-        if prometheus::is_installed() { Some(Prometheus::start(&lab, None).await?) } else { None };
-    drop(progress);
-    let mut text = description(&lab, endpoint.as_deref());
-    let pages = [
-        ("Prometheus", prometheus.as_ref().map(Prometheus::url)),
-        ("Jaeger", jaeger.as_ref().map(Jaeger::url)),
-    ];
-    for (name, url) in pages {
-        let url = url.unwrap_or_else(|| "not installed, or not wanted; `doctor` says how to get it".into());
-        writeln!(text, "{name:<16}{url}")?;
+    let wants_jaeger = receiver.is_none() && jaeger::is_installed();
+    let mut observers = Observers {
+        receiver,
+        jaeger: if wants_jaeger { Some(Jaeger::start().await?) } else { None },
+        prometheus: None,
+        generator: SocketAddr::from(([127, 0, 0, 1], free_port()?)),
+    };
+    let lab = super::start_lab(&args.lab, observers.otlp_endpoint(), &mut progress).await?;
+    if prometheus::is_installed() {
+        observers.prometheus = Some(Prometheus::start(&lab, Some(observers.generator)).await?);
     }
-    writeln!(text, "\nCtrl-C takes it all down.")?;
-    stdout().write_all(text.as_bytes())?;
+    drop(progress);
+    stdout().write_all(description(&lab, &observers, args).as_bytes())?;
     // Until Ctrl-C or SIGTERM, which drops this and with it the lab.
-    match (&receiver, &args.traces) {
+    match (&observers.receiver, &args.traces) {
         (Some(receiver), Some(file)) => keep(receiver, file).await,
         _ => pending().await,
+    }
+}
+
+impl Observers {
+    fn otlp_endpoint(&self) -> Option<String> {
+        let receiver = self.receiver.as_ref().map(Receiver::endpoint);
+        receiver.or_else(|| self.jaeger.as_ref().map(Jaeger::otlp_endpoint))
+    }
+
+    fn lines(&self, args: &KeptLabArgs) -> Vec<String> {
+        const MISSING: &str = "not installed; `cargo loadtest doctor` says how to get it";
+        let prometheus = self.prometheus.as_ref().map_or_else(|| MISSING.to_owned(), Prometheus::url);
+        let traces = match (&args.traces, &self.jaeger) {
+            (Some(file), _) => format!("{} (`cargo loadtest trace slowest`)", file.display()),
+            (None, Some(jaeger)) => format!("{} (Jaeger)", jaeger.url()),
+            (None, None) => "none: --traces keeps them, or install Jaeger".to_owned(),
+        };
+        vec![format!("Prometheus      {prometheus}"), format!("traces          {traces}")]
+    }
+
+    /// What a load generator has to be told, so that it is seen as well.
+    fn flags(&self) -> String {
+        let endpoint = self.otlp_endpoint().map(|endpoint| format!(" --otlp-endpoint {endpoint}"));
+        let metrics = self.prometheus.as_ref().map(|_| format!(" --metrics-listen {}", self.generator));
+        [endpoint, metrics].into_iter().flatten().collect()
     }
 }
 
@@ -68,7 +96,7 @@ async fn keep(receiver: &Receiver, file: &Path) -> anyhow::Result<Exit> {
     }
 }
 
-fn description(lab: &Lab, otlp_endpoint: Option<&str>) -> String {
+fn description(lab: &Lab, observers: &Observers, args: &KeptLabArgs) -> String {
     let mut lines = Vec::new();
     for server in lab.servers() {
         let (public, admin) = (server.public_addr(), server.admin_addr());
@@ -79,26 +107,27 @@ fn description(lab: &Lab, otlp_endpoint: Option<&str>) -> String {
     }
     lines.push(format!("DATABASE_URL    {}", lab.database_url()));
     lines.push(format!("REDIS_URL       {}", lab.redis_url()));
-    if let Some(endpoint) = otlp_endpoint {
-        lines.push(format!("spans (OTLP)    {endpoint}"));
-    }
+    lines.extend(observers.lines(args));
     lines.push(format!("folder          {} (logs)", lab.folder().display()));
+    lines.extend(suggestions(lab, observers));
+    lines.push("\nCtrl-C takes it all down.\n".to_owned());
+    lines.join("\n")
+}
+
+fn suggestions(lab: &Lab, observers: &Observers) -> Vec<String> {
     let addrs = lab.addrs();
-    if let Some(first) = addrs.first() {
-        let all: Vec<String> = addrs.iter().map(ToString::to_string).collect();
-        lines.push(String::new());
-        lines.push("Try:".to_owned());
-        let spans = otlp_endpoint.map(|it| format!("OTEL_EXPORTER_OTLP_ENDPOINT={it} ")).unwrap_or_default();
-        lines.push(format!("  {spans}hopline-loadtest run --target {}", all.join(",")));
-        lines.push(format!(
+    let Some(first) = addrs.first() else {
+        return Vec::new();
+    };
+    let all = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    vec![
+        "\nTry:".to_owned(),
+        format!("  cargo loadtest run --target {all}{}", observers.flags()),
+        format!(
             "  curl -X POST http://{first}/v1/channels/general/messages -H 'content-type: application/json' \\\n    \
              -d '{{\"client_message_id\":\"{}\",\"sender\":\"ann\",\"body\":\"hello\"}}'",
             uuid::Uuid::new_v4()
-        ));
-        lines.push(format!("  curl 'http://{first}/v1/channels/general/messages?after_seq=0'"));
-    }
-    if otlp_endpoint.is_some() {
-        lines.push("  hopline-loadtest trace slowest".to_owned());
-    }
-    lines.join("\n") + "\n"
+        ),
+        format!("  curl 'http://{first}/v1/channels/general/messages?after_seq=0'"),
+    ]
 }

@@ -199,7 +199,7 @@ fn trace_links() -> Value {
         %22refId%22:%22A%22,%22query%22:%22${__value.raw}%22%7D%5D,%22range%22:%7B%22from%22:%22${__from}%22,\
         %22to%22:%22${__to}%22%7D%7D%7D";
     json!([
-        { "title": "Show the trace here", "url": explore, "targetBlank": false },
         { "title": "Show the trace in Jaeger", "url": "${jaeger}/trace/${__value.raw}", "targetBlank": true },
+        { "title": "Show the trace here (editors)", "url": explore, "targetBlank": false },
     ])
 }

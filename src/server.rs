@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use sqlx::migrate::MigrateError;
@@ -20,7 +19,7 @@ use crate::{
     connection::Shared,
     health::{self, Health},
     history::History,
-    http,
+    http, listener,
     persist::Persist,
     protocol::SenderName,
     publish::Publish,
@@ -112,8 +111,8 @@ pub async fn run(
         draining: shutdown.clone(),
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
-    let mut public = tokio::spawn(serve(public_listener, public, shutdown.clone()));
-    let admin = tokio::spawn(serve(admin_listener, admin, CancellationToken::new()));
+    let mut public = tokio::spawn(listener::serve(public_listener, public, config.http, shutdown.clone()));
+    let admin = tokio::spawn(listener::serve(admin_listener, admin, config.http, CancellationToken::new()));
 
     ready(&addresses);
     tokio::select! {
@@ -165,19 +164,4 @@ async fn migrate(history: &History) -> Result<(), ServerError> {
 fn is_starting(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) || code.as_deref() == Some("57P03")
-}
-
-async fn serve(listener: TcpListener, routes: Router, shutdown: CancellationToken) {
-    use axum::serve::ListenerExt;
-    // A frame of a few hundred bytes must not wait for Nagle's algorithm.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "could not set TCP_NODELAY");
-        }
-    });
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(shutdown.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "stopped listening");
-    }
 }

@@ -18,6 +18,14 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub(super) admin_listen: String,
 
+    /// Connections that speak HTTP at a time, on each address; WebSockets don't count
+    #[arg(long, env = "HOPLINE_HTTP_CONNECTIONS_MAX", value_name = "N", default_value = "1024")]
+    pub(super) http_connections_max: String,
+
+    /// How long a client may take for the head of a request
+    #[arg(long, env = "HOPLINE_REQUEST_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
+    pub(super) request_timeout_ms: String,
+
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE
     #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub(super) database_url: Option<String>,

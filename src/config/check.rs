@@ -12,7 +12,10 @@ use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
 use super::{Broker, Client, Config, Database, Persist, Receive, ServeArgs};
-use crate::protocol::{Limits, SenderName};
+use crate::{
+    listener,
+    protocol::{Limits, SenderName},
+};
 
 /// One setting that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,7 @@ impl Checker {
         };
         let listen = self.parse("--listen", &args.listen);
         let admin_listen = self.parse("--admin-listen", &args.admin_listen);
+        let http = self.http(args);
         let database = self.database(args);
         let persist = self.persist(args);
         let broker = self.broker(args);
@@ -71,6 +75,7 @@ impl Checker {
             node: node?,
             listen: listen?,
             admin_listen: admin_listen?,
+            http: http?,
             database: database?,
             persist: persist?,
             broker: broker?,
@@ -80,6 +85,13 @@ impl Checker {
             fault_switches: args.fault_switches,
             shutdown_timeout: shutdown_timeout?,
         })
+    }
+
+    fn http(&mut self, args: &ServeArgs) -> Option<listener::Limits> {
+        let connections_max =
+            self.number("--http-connections-max", &args.http_connections_max, 1..=1_000_000);
+        let request_timeout = self.millis("--request-timeout-ms", &args.request_timeout_ms, 10..=600_000);
+        Some(listener::Limits { connections_max: connections_max?, request_timeout: request_timeout? })
     }
 
     fn database(&mut self, args: &ServeArgs) -> Option<Database> {

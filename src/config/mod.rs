@@ -10,7 +10,10 @@ use sqlx::postgres::PgConnectOptions;
 pub use args::ServeArgs;
 pub use check::{ConfigErrors, Problem};
 
-use crate::protocol::{Limits, SenderName};
+use crate::{
+    listener,
+    protocol::{Limits, SenderName},
+};
 
 /// All that a server needs to know before it starts.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where operators and Prometheus connect.
     pub admin_listen: SocketAddr,
+    /// What both listeners allow.
+    pub http: listener::Limits,
     /// How to reach PostgreSQL.
     pub database: Database,
     /// The group commit.

@@ -5,6 +5,10 @@ use std::net::SocketAddr;
 use hopline::protocol::{Ack, ErrorCode, HistoryPage, ProtocolError};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use uuid::Uuid;
 
 use crate::support::{Peer, lab_with, soon};
@@ -190,4 +194,34 @@ async fn metrics_are_served_to_operators_only() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_slow_with_a_request_or_sends_none_is_disconnected() {
+    let lab = lab_with(1, &["--request-timeout-ms=300"]).await;
+    // A WebSocket has left HTTP behind, so it outlasts them all.
+    let mut peer = Peer::connect(lab.server("a").public_addr(), "ann").await;
+    for address in [lab.server("a").public_addr(), lab.server("a").admin_addr()] {
+        for sent in ["", "GET /livez HT"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(sent.as_bytes()).await.unwrap();
+            let mut rest = Vec::new();
+            let read = stream.read_to_end(&mut rest);
+            let _ = soon("the end of the connection", read).await;
+        }
+    }
+    peer.receives_nothing_more().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_without_a_request_keep_others_out_only_until_their_time_is_over() {
+    let lab = lab_with(1, &["--http-connections-max=2", "--request-timeout-ms=500"]).await;
+    let address = lab.server("a").public_addr();
+    let _idle = [TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap()];
+    let answered = soon("an answer", reqwest::get(format!("http://{address}/livez"))).await.unwrap();
+    assert!(answered.status().is_success());
+    // WebSockets do not count, however many there are.
+    for _ in 0..5 {
+        Peer::connect(address, "ann").await.receives_nothing_more().await;
+    }
 }

@@ -18,6 +18,9 @@ pub struct TelemetryArgs {
     /// --target they go where `OTEL_EXPORTER_OTLP_ENDPOINT` says, if it is set.
     #[arg(long, value_name = "SHARE", default_value_t = 0.1, value_parser = parse_share)]
     pub trace_sample: f64,
+    /// Fail if a smaller share of the traced and acknowledged messages has a complete trace, or if spans are unaccounted for.
+    #[arg(long, value_name = "SHARE", value_parser = parse_share, conflicts_with = "target")]
+    pub complete_at_least: Option<f64>,
     /// Where the slowest traces of a run on a lab are written, as OTLP's JSON.
     #[arg(long, value_name = "FILE", default_value = TRACES_FILE)]
     pub traces: PathBuf,

@@ -1,20 +1,22 @@
 //! A run's traces and metrics: where they go, and what the report says of them.
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
+use anyhow::ensure;
 use opentelemetry::trace::TraceId;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::SAVED_TRACES_MAX;
 use crate::{
     cli::TelemetryArgs,
+    http,
     lab::Lab,
     metrics::{self, Metrics, Serving},
     plan::Layout,
     progress::Progress,
     report::{SavedTraces, SlowTrace, TraceReport},
     run::{Outcome, Telemetry, Traced},
-    spans::{Outbox, Sampling},
+    spans::{Outbox, Sampling, SpanCounts},
     traces::{Completeness, Expected, Receiver, Store, save},
 };
 
@@ -39,6 +41,10 @@ impl Telling {
         on_lab: bool,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
+        ensure!(
+            args.complete_at_least.is_none() || args.trace_sample > 0.0,
+            "--complete-at-least needs traces: raise --trace-sample above 0"
+        );
         let receiver = if on_lab && args.trace_sample > 0.0 { Some(Receiver::start()?) } else { None };
         let (mut metrics, mut serving) = (None, None);
         if let Some(addr) = args.metrics_listen {
@@ -54,15 +60,14 @@ impl Telling {
         self.receiver.as_ref().map(Receiver::endpoint).or_else(|| self.args.otlp_endpoint.clone())
     }
 
-    /// What the clients of a run are to tell.
+    /// What the clients of a run are to tell. Without a share every frame says so, since a server would decide for
+    /// itself otherwise.
     pub(super) fn telemetry(&self) -> anyhow::Result<Telemetry> {
-        let endpoint = self.otlp_endpoint();
-        let traces = if self.args.trace_sample > 0.0 && (endpoint.is_some() || environment_wants_traces()) {
-            Some((Sampling::new(self.args.trace_sample), Outbox::start(endpoint.as_deref())?))
-        } else {
-            None
-        };
-        Ok(Telemetry { traces, metrics: self.metrics.clone() })
+        let (endpoint, share) = (self.otlp_endpoint(), self.args.trace_sample);
+        let is_traced = share > 0.0 && (endpoint.is_some() || environment_wants_traces());
+        let outbox = is_traced.then(|| Outbox::start(endpoint.as_deref())).transpose()?;
+        let sampling = (is_traced || share <= 0.0).then(|| Sampling::new(share));
+        Ok(Telemetry { sampling, outbox, metrics: self.metrics.clone() })
     }
 
     /// Waits for the last spans, saves the traces, and says what became of them.
@@ -84,7 +89,8 @@ impl Telling {
             spans_received: None,
             spans_refused: None,
             generator_spans: traced.spans,
-            server_spans: BTreeMap::new(),
+            server_spans: None,
+            shortcomings: Vec::new(),
             slowest: traced.slowest.iter().map(SlowTrace::from).collect(),
             saved: None,
         };
@@ -97,6 +103,9 @@ impl Telling {
             report.spans_refused = Some(store.refused());
             let count = save(&store, SAVED_TRACES_MAX, &self.args.traces)?;
             report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces: count });
+        }
+        if let Some(share) = self.args.complete_at_least {
+            report.shortcomings = shortcomings(&report, share);
         }
         Ok(Some(report))
     }
@@ -136,7 +145,7 @@ async fn settle(
     loop {
         let count = receiver.store().spans().len();
         let completeness = look(&receiver.store());
-        if completeness.complete == completeness.messages {
+        if completeness.is_whole() {
             return completeness;
         }
         let more = |store: &Store| (store.spans().len() > count).then_some(());
@@ -157,26 +166,53 @@ fn has_recipients(layout: &Layout, servers: usize) -> Vec<Vec<bool>> {
     has
 }
 
-/// What became of the servers' spans, as they count them themselves, by outcome. Empty if none tells.
-async fn span_counts(lab: &Lab) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for server in lab.servers() {
-        let url = format!("http://{}/metrics", server.admin_addr());
-        let Ok(answer) = reqwest::get(url).await else {
-            continue;
-        };
-        for (outcome, count) in answer.text().await.unwrap_or_default().lines().filter_map(span_count) {
-            *counts.entry(outcome).or_default() += count;
+/// What became of the servers' spans, as they count them themselves; none unless all tell. A span that the receiver has
+/// is counted as exported a moment later: if they don't add up yet, it looks again.
+async fn span_counts(lab: &Lab) -> Option<SpanCounts> {
+    let deadline = Instant::now() + QUIET;
+    loop {
+        let counts = told(lab).await;
+        if counts.is_none_or(SpanCounts::add_up) || Instant::now() > deadline {
+            return counts;
         }
+        sleep(LOOK_AGAIN_AFTER).await;
     }
-    counts
 }
 
-/// Reads a line like `hopline_spans_total{outcome="dropped"} 0`.
-fn span_count(line: &str) -> Option<(String, u64)> {
-    let rest = line.strip_prefix("hopline_spans_total{outcome=\"")?;
-    let (outcome, count) = rest.split_once("\"} ")?;
-    Some((outcome.to_owned(), count.parse().ok()?))
+async fn told(lab: &Lab) -> Option<SpanCounts> {
+    let http = http::client(http::ANSWER_LIMIT);
+    let mut counts = SpanCounts::default();
+    for server in lab.servers() {
+        let answer = http.get(format!("http://{}/metrics", server.admin_addr())).send().await.ok()?;
+        counts += SpanCounts::of_metrics(&answer.text().await.ok()?)?;
+    }
+    Some(counts)
+}
+
+/// Why the traces are not what was asked for: this share of them complete, and each span accounted for.
+fn shortcomings(report: &TraceReport, complete_at_least: f64) -> Vec<String> {
+    let mut shortcomings = Vec::new();
+    let completeness = report.completeness.clone().unwrap_or_default();
+    let (complete, messages) = (completeness.complete, completeness.messages);
+    if messages == 0 {
+        shortcomings.push("no sampled message was acknowledged".to_owned());
+    } else if (complete as f64) < complete_at_least * messages as f64 {
+        shortcomings.push(format!(
+            "{complete} of {messages} traces are complete, which is less than {} %",
+            complete_at_least * 100.0
+        ));
+    }
+    match report.server_spans {
+        None => shortcomings.push("not every server tells what became of its spans".to_owned()),
+        Some(counts) if !counts.add_up() => {
+            shortcomings.push(format!("the servers' spans don't add up: {counts}"));
+        }
+        Some(_) => {}
+    }
+    if !report.generator_spans.add_up() {
+        shortcomings.push(format!("the generator's spans don't add up: {}", report.generator_spans));
+    }
+    shortcomings
 }
 
 #[cfg(test)]
@@ -184,11 +220,38 @@ mod tests {
     use super::*;
     use crate::plan::Workload;
 
+    fn report(complete: u64, server_spans: Option<SpanCounts>, generator_spans: SpanCounts) -> TraceReport {
+        TraceReport {
+            sample_share: 1.0,
+            messages: 1_000,
+            completeness: Some(Completeness { messages: 1_000, complete, ..Completeness::default() }),
+            spans_received: None,
+            spans_refused: None,
+            generator_spans,
+            server_spans,
+            shortcomings: Vec::new(),
+            slowest: Vec::new(),
+            saved: None,
+        }
+    }
+
     #[test]
-    fn a_servers_counts_are_read() {
-        assert_eq!(span_count("hopline_spans_total{outcome=\"dropped\"} 7"), Some(("dropped".to_owned(), 7)));
-        assert_eq!(span_count("# TYPE hopline_spans_total counter"), None);
-        assert_eq!(span_count("hopline_spans_total_x{outcome=\"dropped\"} 7"), None);
+    fn too_few_complete_traces_and_lost_spans_fall_short() {
+        let whole = SpanCounts { ended: 9, exported: 6, failed: 2, dropped: 1 };
+        let lossy = SpanCounts { ended: 10, ..whole };
+        assert_eq!(shortcomings(&report(999, Some(whole), whole), 0.999), [""; 0]);
+        let few = shortcomings(&report(998, Some(whole), whole), 0.999);
+        assert_eq!(few, ["998 of 1000 traces are complete, which is less than 99.9 %"]);
+        let lost = "spans don't add up: 10 ended, 6 exported, 2 failed, 1 dropped";
+        assert_eq!(
+            shortcomings(&report(1_000, Some(lossy), lossy), 0.999),
+            [format!("the servers' {lost}"), format!("the generator's {lost}")]
+        );
+        let untold = TraceReport { completeness: None, ..report(0, None, whole) };
+        assert_eq!(
+            shortcomings(&untold, 0.0),
+            ["no sampled message was acknowledged", "not every server tells what became of its spans"]
+        );
     }
 
     #[test]

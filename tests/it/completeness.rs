@@ -12,7 +12,9 @@ async fn run(name: &str, flags: &[&str]) -> (Exit, serde_json::Value) {
     let binary = concat!("--server-binary=", env!("CARGO_BIN_EXE_hopline"));
     let files = [format!("--json={}", json.display()), format!("--traces={}", traces.display())];
     let load = ["hopline-loadtest", "run", binary, "--rate=100", "--duration=3", "--warm-up=1"];
-    let args = load.into_iter().chain(files.iter().map(String::as_str)).chain(flags.iter().copied());
+    let few = ["--channels=6", "--publishers=6", "--subscribers=24"];
+    let args =
+        load.into_iter().chain(few).chain(files.iter().map(String::as_str)).chain(flags.iter().copied());
     let exit = commands::execute(Cli::parse_from(args).command).await.unwrap();
     let mut report: serde_json::Value = serde_json::from_slice(&fs::read(json).unwrap()).unwrap();
     (exit, report["traces"].take())
@@ -23,7 +25,8 @@ async fn every_message_of_a_run_has_a_complete_trace() {
     let (exit, traces) = run("complete", &["--trace-sample=1", "--complete-at-least=0.999"]).await;
     assert_eq!(traces["shortcomings"], serde_json::Value::Null, "{traces:#}");
     assert_eq!(traces["completeness"]["complete"], 400, "{traces:#}");
-    assert_eq!(exit, Exit::Pass);
+    // A busy machine may make the latencies invalid; how whole the traces are doesn't depend on that.
+    assert!(matches!(exit, Exit::Pass | Exit::Invalid), "{exit:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

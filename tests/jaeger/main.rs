@@ -107,6 +107,11 @@ async fn a_message_comes_back_from_jaeger_with_every_server_and_every_edge() {
     for receive in trace.named("receive") {
         assert!(receive.links.iter().any(|link| link.span_id == receive.parent_id), "Jaeger keeps the link");
     }
+    let page = reqwest::get(jaeger.url()).await.unwrap().text().await.unwrap();
+    assert!(
+        page.contains("/d/hopline-message-path?from=#{startTime"),
+        "its pages lead back to Grafana: {page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

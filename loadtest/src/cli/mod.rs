@@ -98,6 +98,39 @@ mod tests {
         assert_eq!(Workload::from(&args.workload), Workload::default());
     }
 
+    /// The generator's command in the stack of containers, with the variables' defaults and servers that resolve here.
+    fn command_of_compose() -> Vec<String> {
+        let compose = include_str!("../../../compose/compose.yaml");
+        let lines = compose.lines().skip_while(|line| line.trim() != "- hopline-loadtest");
+        let items = lines.map_while(|line| line.trim().strip_prefix("- ")).map(|item| {
+            let (item, _) = item.split_once(" #").unwrap_or((item, ""));
+            match item.split_once("${") {
+                Some((flag, variable)) => {
+                    let (_, default) = variable.trim_end_matches('}').split_once(":-").unwrap();
+                    format!("{flag}{default}")
+                }
+                None => ["server-a", "server-b", "server-c"]
+                    .iter()
+                    .fold(item.to_owned(), |item, name| item.replace(name, "127.0.0.1")),
+            }
+        });
+        items.collect()
+    }
+
+    #[test]
+    fn the_stack_of_containers_gives_flags_that_there_are() {
+        let Command::Run(args) = Cli::parse_from(command_of_compose()).command else { unreachable!() };
+        assert_eq!(args.target.target.len(), 3);
+        assert_eq!(args.telemetry.trace_sample.to_string(), "0.1");
+    }
+
+    #[test]
+    fn complete_traces_are_asked_of_a_lab_only() {
+        let parse = |args: &[&str]| Cli::try_parse_from(["hopline-loadtest", "run"].iter().chain(args));
+        assert!(parse(&["--complete-at-least", "0.999"]).is_ok());
+        assert!(parse(&["--complete-at-least", "0.999", "--target", "127.0.0.1:8080"]).is_err());
+    }
+
     #[test]
     fn impossible_values_are_refused() {
         let impossible = [

@@ -20,6 +20,7 @@ mod clock;
 mod cost;
 mod cpu;
 mod doctor;
+mod http;
 mod identity;
 mod latency;
 mod machine;

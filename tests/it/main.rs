@@ -5,6 +5,7 @@
 mod alerts;
 mod broker_loss;
 mod collector;
+mod completeness;
 mod configuration;
 mod dashboards;
 mod delivery;

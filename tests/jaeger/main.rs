@@ -4,16 +4,21 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use clap::Parser;
 use hopline::protocol::{ClientFrame, ServerFrame};
 use hopline_loadtest::{
     backends::JaegerApi,
+    cli::Cli,
     client::Client,
-    lab::{Jaeger, Lab, LabOptions},
+    commands,
+    exit::Exit,
+    lab::{Jaeger, Lab, LabOptions, Prometheus},
     traces::{Span, Trace},
 };
 use opentelemetry::trace::TraceId;
@@ -102,6 +107,11 @@ async fn a_message_comes_back_from_jaeger_with_every_server_and_every_edge() {
     for receive in trace.named("receive") {
         assert!(receive.links.iter().any(|link| link.span_id == receive.parent_id), "Jaeger keeps the link");
     }
+    let page = reqwest::get(jaeger.url()).await.unwrap().text().await.unwrap();
+    assert!(
+        page.contains("/d/hopline-message-path?from=#{startTime"),
+        "its pages lead back to Grafana: {page}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,6 +133,44 @@ async fn a_jaeger_that_freezes_costs_spans_only() {
     let asked = Instant::now();
     assert!(lab.server("a").terminate().await.unwrap().success());
     assert!(asked.elapsed() < Duration::from_secs(5), "the shutdown took {:?}", asked.elapsed());
+}
+
+/// What the doctor finds: what it looked at, and whether that is well.
+async fn examine(lab: &Lab, prometheus: &str, jaeger: &str) -> (Exit, Vec<(String, String)>) {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("doctor.json");
+    let servers = lab.addrs().iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let cli = Cli::parse_from([
+        "hopline-loadtest",
+        "doctor",
+        "--compose",
+        &format!("--server={servers}"),
+        &format!("--prometheus={prometheus}"),
+        &format!("--jaeger={jaeger}"),
+        "--grafana=http://127.0.0.1:1",
+        &format!("--json={}", file.display()),
+    ]);
+    let exit = commands::execute(cli.command).await.unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+    let text = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let findings = report["findings"].as_array().unwrap().iter();
+    (exit, findings.map(|finding| (text(finding, "what"), text(finding, "health"))).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_everything_well_but_what_is_not_there() {
+    let jaeger = Jaeger::start().await.unwrap();
+    let lab = lab(3, &[("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.otlp_endpoint())]).await;
+    let prometheus = Prometheus::start(&lab, None).await.unwrap();
+    prometheus.scraped().await.unwrap();
+    // The second time every series is there already, and only one that grows shows that messages are counted.
+    for _ in 0..2 {
+        let (exit, findings) = examine(&lab, &prometheus.url(), &jaeger.url()).await;
+        assert_eq!(exit, Exit::Environment);
+        assert_eq!(findings.len(), 3 + 4 + 3);
+        for (what, health) in findings {
+            assert_eq!(health, if what.contains("Grafana") { "bad" } else { "good" }, "{what}");
+        }
+    }
 }
 
 /// Spans of a server with this outcome.

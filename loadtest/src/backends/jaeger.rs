@@ -7,7 +7,10 @@ use opentelemetry_proto::tonic::trace::v1::TracesData;
 use reqwest::StatusCode;
 use serde::Deserialize;
 
-use crate::traces::{Store, Trace};
+use crate::{
+    http,
+    traces::{Store, Trace},
+};
 
 /// A Jaeger somewhere.
 #[derive(Clone, Debug)]
@@ -24,7 +27,7 @@ struct Answer {
 impl JaegerApi {
     /// The one whose pages are at `base`.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+        Self { base: base.trim_end_matches('/').to_owned(), http: http::client(http::ANSWER_LIMIT) }
     }
 
     /// The page of a trace.

@@ -8,6 +8,8 @@ use std::{
 use anyhow::{Context, bail};
 use serde::{Deserialize, de::DeserializeOwned};
 
+use crate::http;
+
 /// A Prometheus somewhere.
 #[derive(Clone, Debug)]
 pub struct PrometheusApi {
@@ -78,7 +80,7 @@ pub struct Target {
 impl PrometheusApi {
     /// The one whose pages are at `base`.
     pub fn new(base: &str) -> Self {
-        Self { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() }
+        Self { base: base.trim_end_matches('/').to_owned(), http: http::client(http::ANSWER_LIMIT) }
     }
 
     /// The answer to an instant query, now.

@@ -20,8 +20,11 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let (measured, latencies) = super::run::measure(&workload, &ground, &telling, &mut progress).await?;
     drop(progress);
     let claims = judge(&budget, &latencies, &measured.audit, measured.invalid.is_empty());
-    let result = Conclusion::of(&measured.invalid, &measured.audit, &claims);
-    let proven = measured.invalid.is_empty() && measured.audit.is_clean();
+    let result =
+        Conclusion::of(&measured.invalid, &measured.audit, &claims).with_traces(measured.traces.as_ref());
+    let proven = Conclusion::of(&measured.invalid, &measured.audit, &[])
+        .with_traces(measured.traces.as_ref())
+        == Conclusion::Pass;
     let report = RunReport { result, workload, measured, decision: Some(budget.decision), claims };
     publish(&report, Some(&args.json))?;
     Ok(if args.exit_zero && proven { Exit::Pass } else { result.exit() })

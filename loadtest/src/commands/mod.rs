@@ -9,6 +9,7 @@ mod lab;
 mod render;
 mod run;
 mod saturate;
+mod shortcomings;
 mod telemetry;
 mod trace;
 mod views;

@@ -19,7 +19,8 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let workload = Workload::from(&args.workload);
     let (measured, _) = measure(&workload, &ground, &telling, &mut progress).await?;
     drop(progress);
-    let result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
+    let result =
+        Conclusion::of(&measured.invalid, &measured.audit, &[]).with_traces(measured.traces.as_ref());
     let report = RunReport { result, workload, measured, decision: None, claims: Vec::new() };
     publish(&report, args.json.as_deref())?;
     Ok(result.exit())

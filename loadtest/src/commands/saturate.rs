@@ -11,7 +11,7 @@ use crate::{
     plan::Layout,
     progress::Progress,
     report::{Conclusion, SaturateReport, publish},
-    run::{self, Outcome},
+    run::{self, ClosedLoop, Outcome, Tally},
     validity,
 };
 
@@ -21,15 +21,10 @@ pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     let layout = Layout::from(args);
     let outstanding = usize::from(args.outstanding);
     let mut memory = MemoryWatch::default();
-    let outcome = run::hammer(
-        &layout,
-        outstanding,
-        Duration::from_secs(args.seconds),
-        &ground.target,
-        &mut progress,
-        |_| memory.look(&ground.target.watched),
-    )
-    .await?;
+    let duration = Duration::from_secs(args.seconds);
+    let closed_loop = ClosedLoop { layout: &layout, outstanding, duration, sampling: None };
+    let look = |_: &Tally| memory.look(&ground.target.watched);
+    let outcome = run::hammer(&closed_loop, &ground.target, &mut progress, look).await?;
     progress.step("auditing");
     let audit = audit(&outcome.evidence);
     let latencies = Latencies::of(&outcome);

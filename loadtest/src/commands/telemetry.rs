@@ -1,20 +1,22 @@
 //! A run's traces and metrics: where they go, and what the report says of them.
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+use std::{env, sync::Arc, time::Duration};
 
+use anyhow::ensure;
 use opentelemetry::trace::TraceId;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::SAVED_TRACES_MAX;
+use super::{SAVED_TRACES_MAX, shortcomings::shortcomings};
 use crate::{
     cli::TelemetryArgs,
+    http,
     lab::Lab,
     metrics::{self, Metrics, Serving},
     plan::Layout,
     progress::Progress,
     report::{SavedTraces, SlowTrace, TraceReport},
     run::{Outcome, Telemetry, Traced},
-    spans::{Outbox, Sampling},
+    spans::{Outbox, Sampling, SpanCounts},
     traces::{Completeness, Expected, Receiver, Store, save},
 };
 
@@ -39,6 +41,10 @@ impl Telling {
         on_lab: bool,
         progress: &Progress,
     ) -> anyhow::Result<Self> {
+        ensure!(
+            args.complete_at_least.is_none() || args.trace_sample > 0.0,
+            "--complete-at-least needs traces: raise --trace-sample above 0"
+        );
         let receiver = if on_lab && args.trace_sample > 0.0 { Some(Receiver::start()?) } else { None };
         let (mut metrics, mut serving) = (None, None);
         if let Some(addr) = args.metrics_listen {
@@ -54,15 +60,14 @@ impl Telling {
         self.receiver.as_ref().map(Receiver::endpoint).or_else(|| self.args.otlp_endpoint.clone())
     }
 
-    /// What the clients of a run are to tell.
+    /// What the clients of a run are to tell. Without a share every frame says so, since a server would decide for
+    /// itself otherwise.
     pub(super) fn telemetry(&self) -> anyhow::Result<Telemetry> {
-        let endpoint = self.otlp_endpoint();
-        let traces = if self.args.trace_sample > 0.0 && (endpoint.is_some() || environment_wants_traces()) {
-            Some((Sampling::new(self.args.trace_sample), Outbox::start(endpoint.as_deref())?))
-        } else {
-            None
-        };
-        Ok(Telemetry { traces, metrics: self.metrics.clone() })
+        let (endpoint, share) = (self.otlp_endpoint(), self.args.trace_sample);
+        let is_traced = share > 0.0 && (endpoint.is_some() || environment_wants_traces());
+        let outbox = is_traced.then(|| Outbox::start(endpoint.as_deref())).transpose()?;
+        let sampling = (is_traced || share <= 0.0).then(|| Sampling::new(share));
+        Ok(Telemetry { sampling, outbox, metrics: self.metrics.clone() })
     }
 
     /// Waits for the last spans, saves the traces, and says what became of them.
@@ -84,7 +89,8 @@ impl Telling {
             spans_received: None,
             spans_refused: None,
             generator_spans: traced.spans,
-            server_spans: BTreeMap::new(),
+            server_spans: None,
+            shortcomings: Vec::new(),
             slowest: traced.slowest.iter().map(SlowTrace::from).collect(),
             saved: None,
         };
@@ -97,6 +103,9 @@ impl Telling {
             report.spans_refused = Some(store.refused());
             let count = save(&store, SAVED_TRACES_MAX, &self.args.traces)?;
             report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces: count });
+        }
+        if let Some(share) = self.args.complete_at_least {
+            report.shortcomings = shortcomings(&report, share);
         }
         Ok(Some(report))
     }
@@ -136,7 +145,7 @@ async fn settle(
     loop {
         let count = receiver.store().spans().len();
         let completeness = look(&receiver.store());
-        if completeness.complete == completeness.messages {
+        if completeness.is_whole() {
             return completeness;
         }
         let more = |store: &Store| (store.spans().len() > count).then_some(());
@@ -157,39 +166,33 @@ fn has_recipients(layout: &Layout, servers: usize) -> Vec<Vec<bool>> {
     has
 }
 
-/// What became of the servers' spans, as they count them themselves, by outcome. Empty if none tells.
-async fn span_counts(lab: &Lab) -> BTreeMap<String, u64> {
-    let mut counts = BTreeMap::new();
-    for server in lab.servers() {
-        let url = format!("http://{}/metrics", server.admin_addr());
-        let Ok(answer) = reqwest::get(url).await else {
-            continue;
-        };
-        for (outcome, count) in answer.text().await.unwrap_or_default().lines().filter_map(span_count) {
-            *counts.entry(outcome).or_default() += count;
+/// What became of the servers' spans, as they count them themselves; none unless all tell. A span that the receiver has
+/// is counted as exported a moment later: if they don't add up yet, it looks again.
+async fn span_counts(lab: &Lab) -> Option<SpanCounts> {
+    let deadline = Instant::now() + QUIET;
+    loop {
+        let counts = told(lab).await;
+        if counts.is_none_or(SpanCounts::add_up) || Instant::now() > deadline {
+            return counts;
         }
+        sleep(LOOK_AGAIN_AFTER).await;
     }
-    counts
 }
 
-/// Reads a line like `hopline_spans_total{outcome="dropped"} 0`.
-fn span_count(line: &str) -> Option<(String, u64)> {
-    let rest = line.strip_prefix("hopline_spans_total{outcome=\"")?;
-    let (outcome, count) = rest.split_once("\"} ")?;
-    Some((outcome.to_owned(), count.parse().ok()?))
+async fn told(lab: &Lab) -> Option<SpanCounts> {
+    let http = http::client(http::ANSWER_LIMIT);
+    let mut counts = SpanCounts::default();
+    for server in lab.servers() {
+        let answer = http.get(format!("http://{}/metrics", server.admin_addr())).send().await.ok()?;
+        counts += SpanCounts::of_metrics(&answer.text().await.ok()?)?;
+    }
+    Some(counts)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::Workload;
-
-    #[test]
-    fn a_servers_counts_are_read() {
-        assert_eq!(span_count("hopline_spans_total{outcome=\"dropped\"} 7"), Some(("dropped".to_owned(), 7)));
-        assert_eq!(span_count("# TYPE hopline_spans_total counter"), None);
-        assert_eq!(span_count("hopline_spans_total_x{outcome=\"dropped\"} 7"), None);
-    }
 
     #[test]
     fn who_has_recipients_follows_from_the_layout() {

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use hopline::hop::Hop;
+
 use super::{Cost, Setup, setup::Collector};
 use crate::{
     audit::audit,
     cpu::Watched,
     lab::{Lab, LabOptions},
-    latency::{Key, Latencies, Measure},
+    latency::{Key, Latencies, Measure, Series},
     plan::{Layout, Plan, Workload},
     progress::Progress,
-    run::{self, Target, Telemetry},
-    spans::{Outbox, Sampling},
+    run::{self, ClosedLoop, Target, Telemetry},
+    spans::Sampling,
     validity,
 };
 
@@ -34,52 +36,46 @@ pub(crate) async fn measure(setup: Setup, effort: &Effort, progress: &mut Progre
     let lab = Lab::start(LabOptions {
         otlp_endpoint: collector.endpoint(),
         server_args: setup.server_args(),
-        // Messages that bring no context are the server's to sample.
-        server_env: vec![
-            ("OTEL_TRACES_SAMPLER".into(), "parentbased_traceidratio".into()),
-            ("OTEL_TRACES_SAMPLER_ARG".into(), setup.sampled_share().to_string()),
-        ],
         ..effort.lab.clone()
     })
     .await?;
-    let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
-    let telemetry = telemetry(setup, &collector)?;
     // Whoever holds the store holds up the receiver's thread, as a frozen collector's would be.
     let frozen = match &collector {
         Collector::Working(receiver) if setup == Setup::Frozen => Some(receiver.store()),
         _ => None,
     };
-    let outcome = run::run(&effort.workload, &target, telemetry, progress).await?;
+    let cost = load(setup, effort, &lab, progress).await;
+    // Nothing is left to be said to anyone, and those that wait for a collector would take seconds to end.
+    lab.servers().iter().for_each(|server| server.kill());
     drop(frozen);
+    cost
+}
+
+/// The generator does the same in all setups: every frame carries a context, which says whether its message is sampled,
+/// and it makes no spans of its own.
+async fn load(setup: Setup, effort: &Effort, lab: &Lab, progress: &mut Progress) -> anyhow::Result<Cost> {
+    let target = Target { servers: lab.addrs(), watched: Watched::on(lab) };
+    let sampling = Some(Sampling::new(setup.sampled_share()));
+    let telemetry = Telemetry { sampling, ..Telemetry::default() };
+    let outcome = run::run(&effort.workload, &target, telemetry, progress).await?;
     let latencies = Latencies::of(&outcome);
     let audit = audit(&outcome.evidence);
     let planned = u64::from(Plan::new(&effort.workload).messages());
     let mut invalid = validity::reasons(Some(planned), &audit, &latencies, &outcome.flaws);
-    let total = Key { measure: Measure::Hop(hopline::hop::Hop::Total), origin: None, recipient: None };
-    let total = latencies.get(total).map(crate::latency::Series::summary);
-    let messages = effort.workload.rate_per_s * effort.workload.duration.as_secs_f64();
-    let servers_s = outcome.cpu.servers_s.unwrap_or_default();
-    let saturated =
-        run::hammer(&SATURATING, OUTSTANDING, effort.saturated, &target, progress, |_| {}).await?;
-    let acknowledged =
-        saturated.evidence.records.iter().filter(|(_, record)| record.is_acknowledged()).count();
-    if total.is_none() || acknowledged == 0 {
+    let total = Key { measure: Measure::Hop(Hop::Total), origin: None, recipient: None };
+    let total = latencies.get(total).map(Series::summary);
+    let closed_loop =
+        ClosedLoop { layout: &SATURATING, outstanding: OUTSTANDING, duration: effort.saturated, sampling };
+    let saturated = run::rate(&closed_loop, &target, progress).await?;
+    invalid.extend(saturated.flaws);
+    if total.is_none() || saturated.acknowledged_per_s <= 0.0 {
         invalid.push("nothing was exercised".into());
     }
+    let messages = effort.workload.rate_per_s * effort.workload.duration.as_secs_f64();
     Ok(Cost {
-        servers_us_per_message: servers_s * 1e6 / messages,
-        saturated_per_s: acknowledged as f64 / effort.saturated.as_secs_f64(),
+        servers_us_per_message: outcome.cpu.servers_s.unwrap_or_default() * 1e6 / messages,
+        saturated_per_s: saturated.acknowledged_per_s,
         total: total.unwrap_or_default(),
         invalid,
     })
-}
-
-/// The generator makes spans of its own only for a collector that works: what is measured are the servers.
-fn telemetry(setup: Setup, collector: &Collector) -> anyhow::Result<Telemetry> {
-    let endpoint = match (collector, collector.endpoint()) {
-        (Collector::Working(_), Some(endpoint)) if setup != Setup::Frozen => endpoint,
-        _ => return Ok(Telemetry::default()),
-    };
-    let traces = (Sampling::new(setup.sampled_share()), Outbox::start(Some(&endpoint))?);
-    Ok(Telemetry { traces: Some(traces), metrics: None })
 }

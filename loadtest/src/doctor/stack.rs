@@ -1,6 +1,10 @@
 //! A running stack, from end to end: one message, and what every part of the stack knows of it.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use anyhow::{Context, bail, ensure};
 use hopline::protocol::{ClientFrame, ServerFrame};
@@ -11,9 +15,9 @@ use uuid::Uuid;
 
 use super::Finding;
 use crate::{
-    backends::{JaegerApi, PrometheusApi, Target},
+    backends::{JaegerApi, PrometheusApi, Sample, Target},
     client::Client,
-    traces::Trace,
+    http,
 };
 
 const MESSAGE_LIMIT: Duration = Duration::from_secs(10);
@@ -21,6 +25,8 @@ const MESSAGE_LIMIT: Duration = Duration::from_secs(10);
 const TELEMETRY_LIMIT: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const DASHBOARDS: [&str; 3] = ["hopline-message-path", "hopline-servers", "hopline-load-test"];
+/// The messages that each server has handed to recipients.
+const FAN_OUTS: &str = "sum by (node) (hopline_hop_duration_seconds_count{hop=\"send\",recipient=\"last\"})";
 const LOGS: &str = "docker compose -f compose/compose.yaml logs SERVICE says why";
 
 /// Where the parts of a stack are.
@@ -38,6 +44,8 @@ pub(crate) async fn check_stack(addresses: &Addresses) -> Vec<Finding> {
     for server in &addresses.servers {
         findings.push(finding(&format!("server {server} is ready"), ready(*server).await, LOGS));
     }
+    let prometheus = PrometheusApi::new(&addresses.prometheus);
+    let before = fan_outs(&prometheus).await;
     let trace = TraceId::from_bytes(Uuid::new_v4().into_bytes());
     let delivered = delivered(&addresses.servers, trace).await;
     findings.push(finding(
@@ -50,7 +58,6 @@ pub(crate) async fn check_stack(addresses: &Addresses) -> Vec<Finding> {
         traced(&JaegerApi::new(&addresses.jaeger), trace, addresses.servers.len()).await,
         "is OTEL_EXPORTER_OTLP_ENDPOINT set for the servers? hopline_spans_total says what became of spans",
     ));
-    let prometheus = PrometheusApi::new(&addresses.prometheus);
     let scraped = scraped(&prometheus, addresses.servers.len()).await;
     findings.push(finding(
         "Prometheus scrapes every server",
@@ -59,7 +66,7 @@ pub(crate) async fn check_stack(addresses: &Addresses) -> Vec<Finding> {
     ));
     findings.push(finding(
         "the message is in Prometheus' metrics",
-        counted(&prometheus).await,
+        counted(&prometheus, before, addresses.servers.len()).await,
         "does observability/prometheus/ belong to this version?",
     ));
     for uid in DASHBOARDS {
@@ -84,8 +91,12 @@ fn finding(what: &str, checked: anyhow::Result<String>, advice: &str) -> Finding
     }
 }
 
+async fn get(url: &str) -> reqwest::Result<reqwest::Response> {
+    http::client(http::ANSWER_LIMIT).get(url).send().await
+}
+
 async fn ready(server: SocketAddr) -> anyhow::Result<String> {
-    let answered = reqwest::get(format!("http://{server}/readyz")).await.context("it doesn't answer")?;
+    let answered = get(&format!("http://{server}/readyz")).await.context("it doesn't answer")?;
     ensure!(answered.status() == StatusCode::OK, "{}", answered.text().await.unwrap_or_default());
     Ok("ready".into())
 }
@@ -135,28 +146,34 @@ async fn until(client: &mut Client, wanted: impl Fn(&ServerFrame) -> bool) -> an
     timeout(MESSAGE_LIMIT, found).await.with_context(|| format!("no answer within {MESSAGE_LIMIT:?}"))?
 }
 
+/// A Jaeger that is busy may answer with an error first.
 async fn traced(jaeger: &JaegerApi, id: TraceId, servers: usize) -> anyhow::Result<String> {
     let deadline = Instant::now() + TELEMETRY_LIMIT;
     loop {
-        let trace = jaeger.trace(id).await?;
-        let nodes: BTreeSet<&str> = trace
-            .iter()
-            .flat_map(Trace::spans)
-            .filter(|span| &*span.name == "receive")
-            .map(|span| span.source.instance.as_str())
-            .collect();
-        let names = nodes.iter().copied().collect::<Vec<_>>().join(", ");
-        if nodes.len() == servers {
-            return Ok(format!("received at {names}: {}", jaeger.page(id)));
+        let found = received_at(jaeger, id).await;
+        match found {
+            Ok(nodes) if nodes.len() == servers => {
+                return Ok(format!("received at {}: {}", listed(&nodes), jaeger.page(id)));
+            }
+            _ if Instant::now() < deadline => sleep(LOOK_EVERY).await,
+            Ok(nodes) => bail!(
+                "after {TELEMETRY_LIMIT:?} it was received at {} of {servers} servers ({})",
+                nodes.len(),
+                listed(&nodes)
+            ),
+            Err(error) => return Err(error),
         }
-        if Instant::now() > deadline {
-            bail!(
-                "after {TELEMETRY_LIMIT:?} it was received at {} of {servers} servers ({names})",
-                nodes.len()
-            );
-        }
-        sleep(LOOK_EVERY).await;
     }
+}
+
+async fn received_at(jaeger: &JaegerApi, id: TraceId) -> anyhow::Result<BTreeSet<String>> {
+    let trace = jaeger.trace(id).await?;
+    let receives = trace.iter().flat_map(|trace| trace.named("receive"));
+    Ok(receives.map(|span| span.source.instance.clone()).collect())
+}
+
+fn listed(nodes: &BTreeSet<String>) -> String {
+    nodes.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 async fn scraped(prometheus: &PrometheusApi, servers: usize) -> anyhow::Result<String> {
@@ -172,23 +189,62 @@ async fn scraped(prometheus: &PrometheusApi, servers: usize) -> anyhow::Result<S
     Ok(format!("{} targets", targets.len()))
 }
 
-async fn counted(prometheus: &PrometheusApi) -> anyhow::Result<String> {
+/// By server, as far as Prometheus knows them.
+async fn fan_outs(prometheus: &PrometheusApi) -> anyhow::Result<BTreeMap<String, f64>> {
+    let samples = prometheus.query(FAN_OUTS).await?;
+    let by_node = |sample: Sample| Some((sample.labels.get("node")?.clone(), sample.value));
+    Ok(samples.into_iter().filter_map(by_node).collect())
+}
+
+/// Waits until each server's count has grown since `before`.
+async fn counted(
+    prometheus: &PrometheusApi,
+    before: anyhow::Result<BTreeMap<String, f64>>,
+    servers: usize,
+) -> anyhow::Result<String> {
+    let before = before?;
     let deadline = Instant::now() + TELEMETRY_LIMIT;
-    let query = "sum(hopline_hop_duration_seconds_count{hop=\"send\",recipient=\"last\"})";
     loop {
-        match prometheus.value(query).await? {
-            Some(count) if count > 0.0 => return Ok(format!("{count} fan-outs so far")),
-            _ if Instant::now() > deadline => bail!("none within {TELEMETRY_LIMIT:?}"),
-            _ => sleep(LOOK_EVERY).await,
+        let now = fan_outs(prometheus).await;
+        let grown = now.as_ref().map_or(0, |now| grown(&before, now));
+        match now {
+            Ok(now) if grown == servers => {
+                return Ok(format!("{} fan-outs so far", now.values().sum::<f64>()));
+            }
+            _ if Instant::now() < deadline => sleep(LOOK_EVERY).await,
+            Ok(_) => bail!("within {TELEMETRY_LIMIT:?} the count of {grown} of {servers} servers has grown"),
+            Err(error) => return Err(error),
         }
     }
 }
 
+/// How many servers have counted more than before.
+fn grown(before: &BTreeMap<String, f64>, now: &BTreeMap<String, f64>) -> usize {
+    let count_before = |node: &str| before.get(node).copied().unwrap_or_default();
+    now.iter().filter(|(node, count)| **count >= count_before(node) + 1.0).count()
+}
+
 async fn dashboard(grafana: &str, uid: &str) -> anyhow::Result<String> {
-    let answered = reqwest::get(format!("{grafana}/api/dashboards/uid/{uid}")).await;
+    let answered = get(&format!("{grafana}/api/dashboards/uid/{uid}")).await;
     let answered = answered.context("Grafana doesn't answer")?.error_for_status()?;
     let dashboard: serde_json::Value = answered.json().await.context("Grafana answered something else")?;
     let panels = dashboard["dashboard"]["panels"].as_array().map_or(0, Vec::len);
     ensure!(panels > 0, "it has no panels");
     Ok(format!("{grafana}/d/{uid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_that_counted_one_more_have_grown() {
+        let counts = |counts: &[(&str, f64)]| -> BTreeMap<String, f64> {
+            counts.iter().map(|(node, count)| ((*node).to_owned(), *count)).collect()
+        };
+        let before = counts(&[("a", 7.0), ("b", 0.0)]);
+        assert_eq!(grown(&before, &before), 0);
+        assert_eq!(grown(&before, &counts(&[("a", 8.0), ("b", 0.0)])), 1);
+        assert_eq!(grown(&before, &counts(&[("a", 8.0), ("b", 2.0), ("c", 1.0)])), 3);
+    }
 }

@@ -12,6 +12,7 @@ use super::{
 };
 
 const CONFIG: &str = include_str!("../../../observability/jaeger/config.yaml");
+const UI_CONFIG: &str = include_str!("../../../observability/jaeger/ui.json");
 const PROGRAM: &str = "jaeger";
 const HOW_TO_INSTALL: &str = "`scripts/install-jaeger FOLDER` builds it; FOLDER must be on PATH.";
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -39,8 +40,11 @@ impl Jaeger {
         let (query, otlp) = (loopback()?, loopback()?);
         let config = folder.path().join("jaeger.yaml");
         fs::write(&config, CONFIG)?;
+        let ui_config = folder.path().join("ui.json");
+        fs::write(&ui_config, UI_CONFIG)?;
         let mut command = Command::new(find_program(PROGRAM, HOW_TO_INSTALL)?);
         command.arg(format!("--config={}", config.display())).env("JAEGER_LISTEN_HOST", "127.0.0.1");
+        command.env("JAEGER_UI_CONFIG", ui_config);
         let ports = [("JAEGER_QUERY_PORT", query.port()), ("JAEGER_OTLP_GRPC_PORT", otlp.port())];
         command.envs(ports.map(|(name, port)| (name, port.to_string())));
         for name in

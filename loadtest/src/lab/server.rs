@@ -19,6 +19,7 @@ use super::{
     port::free_port,
     process::{Process, Role},
 };
+use crate::http;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
@@ -146,7 +147,7 @@ impl Server {
     /// Sets all its fault switches, as `docs/TELEMETRY.md` lists them. It must have been started with `--fault-switches`.
     pub async fn switch_faults(&self, switches: &serde_json::Value) -> anyhow::Result<()> {
         let url = format!("http://{}/faults", self.admin);
-        let answered = reqwest::Client::new().put(url).json(switches).send().await?;
+        let answered = http::client(http::ANSWER_LIMIT).put(url).json(switches).send().await?;
         ensure!(answered.status().is_success(), "{} refuses: {}", self.node(), answered.text().await?);
         Ok(())
     }

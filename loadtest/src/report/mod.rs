@@ -57,6 +57,11 @@ impl Conclusion {
         }
     }
 
+    /// The same, or a failure if the traces fall short of what was asked of them.
+    pub(crate) fn with_traces(self, traces: Option<&TraceReport>) -> Self {
+        if traces.is_some_and(|traces| !traces.shortcomings.is_empty()) { Self::Fail } else { self }
+    }
+
     /// The exit code that says so.
     pub(crate) const fn exit(self) -> Exit {
         match self {

@@ -28,8 +28,12 @@ pub(crate) struct TraceReport {
     pub(crate) spans_refused: Option<u64>,
     /// What became of the generator's own spans.
     pub(crate) generator_spans: SpanCounts,
-    /// What became of the servers' spans, as they count them, by outcome.
-    pub(crate) server_spans: BTreeMap<String, u64>,
+    /// What became of the servers' spans, as they count them; only on a lab all of whose servers tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) server_spans: Option<SpanCounts>,
+    /// What was asked of the traces and doesn't hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) shortcomings: Vec<String>,
     /// The slowest traces of the measured window.
     pub(crate) slowest: Vec<SlowTrace>,
     /// Where the traces are; only on a lab.
@@ -64,6 +68,9 @@ pub(super) fn traces(text: &mut String, report: &TraceReport) {
     let share = report.sample_share * 100.0;
     line(text, "Traces", &format!("{} messages traced ({share} %){}", report.messages, whole(report)));
     line(text, "Spans", &spans(report));
+    for shortcoming in &report.shortcomings {
+        line(text, "", &format!("FAIL: {shortcoming}"));
+    }
     for (number, slow) in report.slowest.iter().enumerate() {
         let label = if number == 0 { "Slowest" } else { "" };
         line(text, label, &format!("{} {:>9} ms", slow.trace_id, milliseconds(slow.total_ms)));
@@ -91,22 +98,23 @@ fn whole(report: &TraceReport) -> String {
     if let Some(percent) = completeness.percent() {
         let _ = write!(text, " ({percent:.2} %)");
     }
-    if !completeness.missing.is_empty() {
-        let missing: Vec<String> =
-            completeness.missing.iter().map(|(name, count)| format!("{count} {name}")).collect();
-        let _ = write!(text, ", missing: {}", missing.join(", "));
+    for (what, spans) in [("missing", &completeness.missing), ("misplaced", &completeness.misplaced)] {
+        if !spans.is_empty() {
+            let _ = write!(text, ", {what}: {}", listed(spans));
+        }
     }
     text
 }
 
+fn listed(spans: &BTreeMap<&str, u64>) -> String {
+    let counts: Vec<String> = spans.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    counts.join(", ")
+}
+
 fn spans(report: &TraceReport) -> String {
-    let SpanCounts { ended, exported, failed, dropped } = report.generator_spans;
-    let mut parts =
-        vec![format!("generator: {ended} ended, {exported} exported, {failed} failed, {dropped} dropped")];
-    if !report.server_spans.is_empty() {
-        let counts: Vec<String> =
-            report.server_spans.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-        parts.push(format!("servers: {}", counts.join(", ")));
+    let mut parts = vec![format!("generator: {}", report.generator_spans)];
+    if let Some(counts) = report.server_spans {
+        parts.push(format!("servers: {counts}"));
     }
     if let (Some(received), Some(refused)) = (report.spans_received, report.spans_refused) {
         parts.push(format!("received: {received}, refused: {refused}"));

@@ -106,8 +106,7 @@ fn legend(trace: &Trace) -> String {
         return "The trace lacks spans, so that it doesn't show where the time went.\n".to_owned();
     };
     let ms = |ns: u64| milliseconds(ns as f64 / NS_PER_MS);
-    let hops: Vec<String> =
-        path.hops.iter().map(|(hop, ns)| format!("{} {}", hop.as_str(), ms(*ns))).collect();
+    let hops: Vec<String> = path.hops.iter().map(|(hop, ns)| format!("{hop} {}", ms(*ns))).collect();
     format!(
         "total {} ms = {} + unexplained {}, on the way to the last recipient of server {}\n",
         ms(path.total_ns),
@@ -181,6 +180,36 @@ mod tests {
         assert_eq!(lines[0], "Trace        00000000000000000000000000000007");
         assert_eq!(lines[1..], rows);
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    fn sum(spans: Vec<Span>) -> String {
+        let text = waterfall(&Trace::of(spans).unwrap(), Style { colours: false, width: Some(100) });
+        text.lines().last().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn a_healed_message_waited_for_healing_and_had_no_broadcast() {
+        let mut spans = trace().spans().to_vec();
+        let healed = spans.iter_mut().find(|span| span.span_id == SpanId::from(7)).unwrap();
+        healed.parent_id = SpanId::from(2);
+        healed.attributes = Box::new([("hopline.origin".into(), Value::Text("healed".into()))]);
+        assert_eq!(
+            sum(spans),
+            "total 1.000 ms = accept 0.100 + persist 0.200 + healing 0.300 + receive 0.100 + send 0.100 \
+             + unexplained 0.200, on the way to the last recipient of server b"
+        );
+    }
+
+    #[test]
+    fn of_a_repeated_publish_the_one_that_led_on_counts() {
+        let repeated = [
+            span("persist", "b", 11, 10, (20, 390)),
+            span("accept", "b", 10, 1, (10, 20)),
+            span("accept", "c", 12, 1, (110, 900)),
+            span("persist", "c", 13, 12, (900, 910)),
+        ];
+        let spans: Vec<Span> = trace().spans().iter().cloned().chain(repeated).collect();
+        assert_eq!(sum(spans), sum(trace().spans().to_vec()));
     }
 
     #[test]

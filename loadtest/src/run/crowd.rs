@@ -26,6 +26,7 @@ use crate::{
     identity::Identity,
     plan::Layout,
     progress::Progress,
+    spans::Sampling,
 };
 
 /// Connections that are made at the same time.
@@ -52,6 +53,13 @@ pub(super) struct Talk {
     stops: Vec<oneshot::Sender<()>>,
 }
 
+/// What the clients know.
+pub(super) struct Gathered {
+    pub(super) records: Records,
+    pub(super) ledgers: Vec<Ledger>,
+    pub(super) samples: Vec<HopSample>,
+}
+
 impl Crowd {
     /// Connects all clients; each subscriber is subscribed then.
     pub(super) async fn connect(
@@ -59,6 +67,7 @@ impl Crowd {
         target: &Target,
         messages_of: impl Fn(usize) -> usize + Sync,
         length_max: usize,
+        sampling: Option<Sampling>,
         observe: impl FnOnce(&Identity, &[String]) -> Option<Observer>,
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
@@ -67,7 +76,7 @@ impl Crowd {
         let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
         let tally = Tally::new(layout.channels, listens_to);
         let observer = observe(&identity, &channels);
-        let shared = Arc::new(Shared { identity, channels, tally, observer });
+        let shared = Arc::new(Shared { identity, channels, tally, sampling, observer });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
         let mut noted = HashSet::new();
@@ -155,6 +164,16 @@ impl Talk {
         progress: &mut Progress,
         flaws: &mut Vec<String>,
     ) -> anyhow::Result<(Evidence, Vec<HopSample>)> {
+        let shared = Arc::clone(&self.shared);
+        let Gathered { records, ledgers, samples } = self.gather(flaws).await?;
+        progress.step("reading the channels' history back");
+        let history = history::read(&target.servers, &shared).await?;
+        let channels = shared.channels.clone();
+        Ok((Evidence { channels, records, ledgers, history }, samples))
+    }
+
+    /// Stops the clients and gathers what they know.
+    pub(super) async fn gather(self, flaws: &mut Vec<String>) -> anyhow::Result<Gathered> {
         drop(self.stops);
         let (mut ledgers, mut samples) = (Vec::new(), Vec::new());
         for delivered in join_all(self.subscribers).await {
@@ -169,10 +188,7 @@ impl Talk {
             flaws.extend(published.flaws(number));
             records.push(published.records);
         }
-        progress.step("reading the channels' history back");
-        let history = history::read(&target.servers, &self.shared).await?;
-        let channels = self.shared.channels.clone();
-        Ok((Evidence { channels, records: Records(records), ledgers, history }, samples))
+        Ok(Gathered { records: Records(records), ledgers, samples })
     }
 }
 

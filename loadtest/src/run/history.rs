@@ -1,6 +1,6 @@
 //! Reads back what the servers have stored.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -10,17 +10,19 @@ use super::{
     Shared,
     wire::{Page, PageMessage},
 };
-use crate::{audit::Stored, identity::id_tail};
+use crate::{audit::Stored, http, identity::id_tail};
 
 /// Channels that are read at the same time.
 const CONCURRENCY: usize = 4;
 /// Messages asked for at a time; a server may give fewer.
 const PAGE_MESSAGES: usize = 500;
+/// A server that was loaded to its limit may take long.
+const PAGE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Every channel's history, each read from another server than the last one's, or from the next server that
 /// answers.
 pub(super) async fn read(servers: &[SocketAddr], shared: &Shared) -> anyhow::Result<Vec<Vec<Stored>>> {
-    let http = reqwest::Client::new();
+    let http = http::client(PAGE_LIMIT);
     stream::iter(shared.channels.iter().enumerate())
         .map(|(number, channel)| {
             let http = &http;

@@ -1,6 +1,7 @@
 //! A run: connects the clients, lets them talk, waits until everything has arrived, and brings home
 //! what each of them knows.
 
+mod closed_loop;
 mod crowd;
 mod history;
 mod observer;
@@ -13,11 +14,9 @@ mod wire;
 
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
-use anyhow::Context;
-use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::mpsc,
-    time::{Instant, interval, sleep},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -26,9 +25,10 @@ use crate::{
     cpu::{CpuUse, Watched},
     identity::Identity,
     pacer::{JOBS_MAX, Pacer},
-    plan::{Layout, Plan, Workload},
+    plan::{Plan, Workload},
     progress::Progress,
 };
+pub(crate) use closed_loop::{ClosedLoop, hammer, rate};
 use crowd::Crowd;
 use observer::Observer;
 pub(crate) use observer::{Telemetry, Traced};
@@ -39,8 +39,6 @@ pub(crate) use tally::Tally;
 /// From the last connection to the first message.
 const HEAD_START: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Messages in one channel that a closed loop may reach; limits what a nonsensical sequence number costs.
-const CLOSED_LOOP_LENGTH_MAX: usize = 50_000_000;
 
 /// Where a run's load goes.
 #[derive(Clone, Debug)]
@@ -72,12 +70,13 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Outcome> {
     let plan = Arc::new(Plan::new(workload));
     let layout = &workload.layout;
+    let sampling = telemetry.sampling;
     let observe = |identity: &Identity, channels: &[String]| {
         Observer::new(Arc::clone(&plan), layout, identity, channels, telemetry)
     };
     let messages_of = |publisher| plan.messages_of(publisher);
     let length_max = plan.messages() as usize;
-    let crowd = Crowd::connect(layout, target, messages_of, length_max, observe, progress).await?;
+    let crowd = Crowd::connect(layout, target, messages_of, length_max, sampling, observe, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
     let (mut talk, publishers) = crowd.listen(clock);
     let mut jobs = Vec::with_capacity(publishers.len());
@@ -112,49 +111,6 @@ pub(crate) async fn run(
     let deliveries = deliveries_within(&evidence, &window_us);
     let cpu = after.since(&before, workload.duration, deliveries);
     Ok(Outcome { evidence, samples, window_us, cpu, traced, flaws })
-}
-
-/// Lets publishers talk as fast as answers come, each with so many messages unanswered. `watch` is called
-/// every second with the tally, while they do and once more when everything has arrived.
-pub(crate) async fn hammer(
-    layout: &Layout,
-    outstanding: usize,
-    duration: Duration,
-    target: &Target,
-    progress: &mut Progress,
-    mut watch: impl FnMut(&Tally),
-) -> anyhow::Result<Outcome> {
-    let crowd = Crowd::connect(layout, target, |_| 0, CLOSED_LOOP_LENGTH_MAX, |_, _| None, progress).await?;
-    let clock = Clock::starting_in(HEAD_START);
-    let (mut talk, publishers) = crowd.listen(clock);
-    sleep(HEAD_START).await;
-    let until_us = micros(duration);
-    let before = target.watched.cpu();
-    for (number, publisher) in publishers.into_iter().enumerate() {
-        let shared = Arc::clone(&talk.shared);
-        let stop = talk.stop();
-        let mut random = StdRng::seed_from_u64(layout.seed.wrapping_add(number as u64));
-        let last = u16::try_from(layout.channels - 1).context("too many channels")?;
-        talk.perform(async move {
-            let channels = move || random.random_range(0..=last);
-            publisher.hammer(&shared, clock, outstanding, until_us, channels, stop).await
-        });
-    }
-    progress.step_of("publishing as fast as answers come (seconds)", duration.as_secs());
-    let mut seconds = interval(Duration::from_secs(1));
-    while clock.now_us() < until_us {
-        seconds.tick().await;
-        watch(&talk.shared.tally);
-        progress.at(u64::from(clock.now_us() / 1_000_000));
-    }
-    let after = target.watched.cpu();
-    talk.drain(progress).await;
-    let mut flaws = Vec::new();
-    watch(&talk.shared.tally);
-    let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
-    let deliveries = deliveries_within(&evidence, &(0..until_us));
-    let cpu = after.since(&before, duration, deliveries);
-    Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, traced: None, flaws })
 }
 
 fn overflow(pacer: &Pacer) -> Vec<String> {

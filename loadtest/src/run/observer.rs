@@ -29,8 +29,10 @@ const SLOWEST_MAX: usize = 5;
 /// What is wanted to be shown.
 #[derive(Debug, Default)]
 pub(crate) struct Telemetry {
-    /// Which messages are traced, and where their spans go.
-    pub(crate) traces: Option<(Sampling, Outbox)>,
+    /// Which messages are traced: then every frame carries a context. Without it servers decide.
+    pub(crate) sampling: Option<Sampling>,
+    /// Where the generator's own spans of them go; without it, it makes none.
+    pub(crate) outbox: Option<Outbox>,
     /// Where metrics are kept.
     pub(crate) metrics: Option<Arc<Metrics>>,
 }
@@ -64,7 +66,8 @@ impl Observer {
         channels: &[String],
         telemetry: Telemetry,
     ) -> Option<Self> {
-        let Telemetry { traces, metrics } = telemetry;
+        let Telemetry { sampling, outbox, metrics } = telemetry;
+        let traces = sampling.zip(outbox);
         if traces.is_none() && metrics.is_none() {
             return None;
         }
@@ -105,11 +108,6 @@ impl Observer {
             spans: spans.counters().read(),
             slowest: spans.slowest(SLOWEST_MAX, window_us),
         })
-    }
-
-    /// What a message's frame carries.
-    pub(super) fn traceparent(&self, index: u32) -> Option<String> {
-        self.spans.as_ref().map(|spans| spans.sampling().traceparent(index))
     }
 
     /// A message is about to be written to the socket.

@@ -156,7 +156,7 @@ impl Publisher {
                 channel: shared.channels[job.channel as usize].clone(),
                 client_message_id: shared.identity.client_message_id(job.index),
                 body: shared.identity.body(job.index),
-                traceparent: shared.observer.as_ref().and_then(|observer| observer.traceparent(job.index)),
+                traceparent: shared.traceparent(job.index),
             };
             let sent_us = clock.now_us();
             self.published.records[job.index as usize / self.publishers] = Record {

@@ -1,7 +1,7 @@
 //! What all tasks of a run share.
 
 use super::{Observer, Tally};
-use crate::{identity::Identity, metrics::Metrics};
+use crate::{identity::Identity, metrics::Metrics, spans::Sampling};
 
 /// The run's names, how far it has come, and who is told.
 #[derive(Debug)]
@@ -9,10 +9,16 @@ pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) channels: Vec<String>,
     pub(crate) tally: Tally,
+    pub(crate) sampling: Option<Sampling>,
     pub(crate) observer: Option<Observer>,
 }
 
 impl Shared {
+    /// What a message's frame carries.
+    pub(super) fn traceparent(&self, index: u32) -> Option<String> {
+        self.sampling.map(|sampling| sampling.traceparent(index))
+    }
+
     /// A message is about to be written to the socket.
     pub(super) fn sent(&self, index: u32, sent_us: u32) {
         self.tally.sent();

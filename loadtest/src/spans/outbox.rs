@@ -15,13 +15,14 @@ use opentelemetry_sdk::{
     Resource,
     trace::{SpanData, SpanExporter as _},
 };
-use serde::Serialize;
 use tokio::{
     runtime::Builder,
     sync::mpsc,
     time::{sleep, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::SpanCounts;
 
 const SERVICE: &str = "hopline-loadtest";
 /// Spans that may wait: several seconds of 500 sampled messages a second. What doesn't fit is dropped and counted.
@@ -33,19 +34,6 @@ const EXPORT_EVERY: Duration = Duration::from_millis(500);
 const EXPORT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the last spans may take after a run.
 const FINISH_LIMIT: Duration = Duration::from_secs(10);
-
-/// What became of spans. Those that are neither exported nor failed nor dropped are still waiting.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct SpanCounts {
-    /// All of them.
-    pub(crate) ended: u64,
-    /// The collector took them.
-    pub(crate) exported: u64,
-    /// The collector didn't take them.
-    pub(crate) failed: u64,
-    /// Too many were waiting.
-    pub(crate) dropped: u64,
-}
 
 /// Counts spans; clones count the same ones.
 #[derive(Clone, Debug, Default)]

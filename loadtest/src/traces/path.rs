@@ -1,39 +1,53 @@
 //! Where the time of a traced message went.
 
-use hopline::hop::Hop;
+use hopline::hop::{Hop, Origin};
 
-use super::{span::Span, trace::Trace};
+use super::{
+    span::{Span, Value},
+    trace::Trace,
+};
 
-/// The hops on the way to the recipient that got the message last, which add up to `total`.
+/// What a healed message has instead of `broadcast`: from the commit until a server has read it from PostgreSQL.
+const HEALING: &str = "healing";
+
+/// The parts of the way to the recipient that got the message last, which add up to `total`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Path {
     /// The last recipient's server.
     pub(crate) node: String,
     /// `total`.
     pub(crate) total_ns: u64,
-    /// The hops that follow one another, and how long each took.
-    pub(crate) hops: Vec<(Hop, u64)>,
+    /// The hops that follow one another, or [`HEALING`], and how long each took.
+    pub(crate) hops: Vec<(&'static str, u64)>,
 }
 
 impl Path {
-    /// None if the trace lacks a span on this way.
+    /// None if the trace lacks a span on this way. The way is followed from its end: a message that was published twice
+    /// has two of its first spans, and only one of each leads on.
     pub(crate) fn of(trace: &Trace) -> Option<Self> {
         let total = trace.root()?;
-        let first = |hop: Hop| trace.named(hop.as_str()).next();
-        let (accept, persist) = (first(Hop::Accept)?, first(Hop::Persist)?);
         let send = trace.named(Hop::Send.as_str()).max_by_key(|span| span.end_ns)?;
-        let receive = trace.span(send.parent_id)?;
-        let publish = trace.span(receive.parent_id)?;
-        let broadcast_ns = receive.start_ns.saturating_sub(publish.start_ns);
+        let receive = parent(trace, send, Hop::Receive)?;
+        let (persist, between) = if is_healed(receive) {
+            let accept = parent(trace, receive, Hop::Accept)?;
+            let persist = trace.children(accept.span_id).find(|span| *span.name == *Hop::Persist.as_str())?;
+            (persist, (HEALING, receive.start_ns.saturating_sub(persist.end_ns)))
+        } else {
+            let publish = parent(trace, receive, Hop::Publish)?;
+            let broadcast_ns = receive.start_ns.saturating_sub(publish.start_ns);
+            (parent(trace, publish, Hop::Persist)?, (Hop::Broadcast.as_str(), broadcast_ns))
+        };
+        let accept = parent(trace, persist, Hop::Accept)?;
+        let lasted = |hop: Hop, span: &Span| (hop.as_str(), span.duration_ns());
         Some(Self {
             node: send.source.instance.clone(),
             total_ns: total.duration_ns(),
             hops: vec![
-                (Hop::Accept, accept.duration_ns()),
-                (Hop::Persist, persist.duration_ns()),
-                (Hop::Broadcast, broadcast_ns),
-                (Hop::Receive, receive.duration_ns()),
-                (Hop::Send, send.duration_ns()),
+                lasted(Hop::Accept, accept),
+                lasted(Hop::Persist, persist),
+                between,
+                lasted(Hop::Receive, receive),
+                lasted(Hop::Send, send),
             ],
         })
     }
@@ -44,6 +58,17 @@ impl Path {
         let hops: u64 = self.hops.iter().map(|(_, ns)| ns).sum();
         i64::try_from(self.total_ns).unwrap_or(i64::MAX) - i64::try_from(hops).unwrap_or(i64::MAX)
     }
+}
+
+/// The span's parent, if it is of this hop.
+fn parent<'a>(trace: &'a Trace, span: &Span, hop: Hop) -> Option<&'a Span> {
+    trace.span(span.parent_id).filter(|parent| *parent.name == *hop.as_str())
+}
+
+/// Whether a `receive` had the message from PostgreSQL.
+pub(super) fn is_healed(receive: &Span) -> bool {
+    let origin = receive.attribute("hopline.origin").and_then(Value::as_text);
+    origin == Some(Origin::Healed.as_str())
 }
 
 /// The lane of a waterfall that a span belongs to: its server, or who isn't one.

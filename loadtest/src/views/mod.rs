@@ -57,6 +57,11 @@ pub(crate) const fn hop_of(key: Key) -> Hop {
     }
 }
 
+/// Whether clients can tell of a hop: not of `publish` and `send`, since a message leaves before they end.
+const fn clients_can(key: Key) -> bool {
+    !matches!(hop_of(key), Hop::Publish | Hop::Send)
+}
+
 /// A view's figures of a hop.
 pub(crate) fn figures(view: &View, key: Key) -> Option<Figures> {
     view.iter().find(|(its, _)| *its == key).map(|(_, figures)| *figures)

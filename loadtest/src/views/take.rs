@@ -65,7 +65,8 @@ pub(crate) async fn take(setting: &Setting, progress: &mut Progress) -> anyhow::
     }
     let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
     let outbox = Outbox::start(Some(&receiver.endpoint()))?;
-    let telemetry = Telemetry { traces: Some((Sampling::new(1.0), outbox)), metrics: Some(shown) };
+    let telemetry =
+        Telemetry { sampling: Some(Sampling::new(1.0)), outbox: Some(outbox), metrics: Some(shown) };
     let outcome = run::run(&setting.workload, &target, telemetry, progress).await?;
     progress.step("waiting for the last spans and figures");
     last_spans(&receiver).await;

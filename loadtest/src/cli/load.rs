@@ -1,0 +1,163 @@
+//! How much load, and what is asked of it.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, value_parser};
+
+use super::{
+    LabArgs, TargetArgs, TelemetryArgs,
+    parse::{parse_body_bytes, parse_rate},
+};
+use crate::plan::{Layout, Workload};
+
+/// Who talks to whom, and how much.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Workload")]
+pub struct WorkloadArgs {
+    /// Messages a second, over all publishers, at a constant rate whatever the system does.
+    #[arg(long, default_value_t = 500.0, value_parser = parse_rate)]
+    pub rate: f64,
+    /// Seconds that are measured.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(1..=3_000))]
+    pub duration: u64,
+    /// Seconds before these that don't count for latency.
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(0..=600))]
+    pub warm_up: u64,
+    /// Channels.
+    #[arg(long, default_value_t = 50, value_parser = value_parser!(u16).range(1..=10_000))]
+    pub channels: u16,
+    /// Publishing connections, spread evenly over the servers.
+    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=10_000))]
+    pub publishers: u16,
+    /// Subscribing connections, spread evenly over channels and servers.
+    #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=20_000))]
+    pub subscribers: u16,
+    /// Length of each message's text.
+    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
+    pub body_bytes: usize,
+    /// Decides which message goes to which channel.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// `adr`.
+#[derive(Clone, Debug, Args)]
+pub struct AdrArgs {
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
+    /// Where the report is written as JSON.
+    #[arg(long, value_name = "FILE", default_value = "results/adr.json")]
+    pub json: PathBuf,
+    /// Exit with 0 even if a claim doesn't hold, provided that the run is valid and the audit is clean.
+    #[arg(long)]
+    pub exit_zero: bool,
+    /// The claims [default: observability/budget.toml as it was when this program was built].
+    #[arg(long, value_name = "FILE")]
+    pub budget: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// `saturate`.
+#[derive(Clone, Debug, Args)]
+pub struct SaturateArgs {
+    /// Publishing connections, spread evenly over the servers.
+    #[arg(long, default_value_t = 48, value_parser = value_parser!(u16).range(1..=10_000))]
+    pub publishers: u16,
+    /// Channels.
+    #[arg(long, default_value_t = 1, value_parser = value_parser!(u16).range(1..=10_000))]
+    pub channels: u16,
+    /// Subscribing connections.
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=20_000))]
+    pub subscribers: u16,
+    /// For how many seconds.
+    #[arg(long, default_value_t = 20, value_parser = value_parser!(u64).range(3..=600))]
+    pub seconds: u64,
+    /// Messages that each publisher keeps unacknowledged; no more than the server allows. With many, a
+    /// commit brings more messages at once than a subscriber's queue holds, and the server cuts it off.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u16).range(1..))]
+    pub outstanding: u16,
+    /// Length of each message's text.
+    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
+    pub body_bytes: usize,
+    /// Fail below so many acknowledged messages a second.
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub at_least: Option<f64>,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub target: TargetArgs,
+}
+
+/// `idle`.
+#[derive(Clone, Debug, Args)]
+pub struct IdleArgs {
+    /// How many connections.
+    #[arg(long, default_value_t = 5_000, value_parser = value_parser!(u16).range(1..=25_000))]
+    pub connections: u16,
+    /// For how many seconds they are held [default: a fifth longer than the server's idle timeout].
+    #[arg(long)]
+    pub hold: Option<u64>,
+    /// Fail above so many KiB of resident memory for each connection.
+    #[arg(long, value_name = "KIB", default_value_t = 25)]
+    pub at_most: u64,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub lab: LabArgs,
+}
+
+impl From<&WorkloadArgs> for Workload {
+    fn from(args: &WorkloadArgs) -> Self {
+        Self {
+            layout: Layout {
+                channels: usize::from(args.channels),
+                publishers: usize::from(args.publishers),
+                subscribers: usize::from(args.subscribers),
+                body_bytes: args.body_bytes,
+                seed: args.seed,
+            },
+            rate_per_s: args.rate,
+            warm_up: Duration::from_secs(args.warm_up),
+            duration: Duration::from_secs(args.duration),
+        }
+    }
+}
+
+impl From<&SaturateArgs> for Layout {
+    fn from(args: &SaturateArgs) -> Self {
+        Self {
+            channels: usize::from(args.channels),
+            publishers: usize::from(args.publishers),
+            subscribers: usize::from(args.subscribers),
+            body_bytes: args.body_bytes,
+            seed: 1,
+        }
+    }
+}

@@ -12,7 +12,8 @@ use crate::{
     exit,
     identity::BODY_BYTES_MIN,
     lab::LabOptions,
-    plan::{Layout, Workload},
+    plan::{Bodies, Layout, Workload},
+    scenario::WorkloadArgs,
     stats::PAIRS_MIN,
 };
 
@@ -197,36 +198,6 @@ pub struct TargetArgs {
     pub lab: LabArgs,
 }
 
-/// Who talks to whom, and how much.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Workload")]
-pub struct WorkloadArgs {
-    /// Messages a second, over all publishers, at a constant rate whatever the system does.
-    #[arg(long, default_value_t = 500.0, value_parser = parse_rate)]
-    pub rate: f64,
-    /// Seconds that are measured.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(1..=3_000))]
-    pub duration: u64,
-    /// Seconds before these that don't count for latency.
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(0..=600))]
-    pub warm_up: u64,
-    /// Channels.
-    #[arg(long, default_value_t = 50, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub channels: u16,
-    /// Publishing connections, spread evenly over the servers.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub publishers: u16,
-    /// Subscribing connections, spread evenly over channels and servers.
-    #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=20_000))]
-    pub subscribers: u16,
-    /// Length of each message's text.
-    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
-    pub body_bytes: usize,
-    /// Decides which message goes to which channel.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
-
 /// What is shown of a run beside its report.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Telemetry")]
@@ -380,6 +351,7 @@ impl From<&ViewsArgs> for Workload {
             rate_per_s: args.rate,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(args.duration),
+            ..Self::default()
         }
     }
 }
@@ -397,31 +369,14 @@ impl From<&LabArgs> for LabOptions {
     }
 }
 
-impl From<&WorkloadArgs> for Workload {
-    fn from(args: &WorkloadArgs) -> Self {
-        Self {
-            layout: Layout {
-                channels: usize::from(args.channels),
-                publishers: usize::from(args.publishers),
-                subscribers: usize::from(args.subscribers),
-                body_bytes: args.body_bytes,
-                seed: args.seed,
-            },
-            rate_per_s: args.rate,
-            warm_up: Duration::from_secs(args.warm_up),
-            duration: Duration::from_secs(args.duration),
-        }
-    }
-}
-
 impl From<&SaturateArgs> for Layout {
     fn from(args: &SaturateArgs) -> Self {
         Self {
             channels: usize::from(args.channels),
             publishers: usize::from(args.publishers),
             subscribers: usize::from(args.subscribers),
-            body_bytes: args.body_bytes,
-            seed: 1,
+            body_bytes: Bodies::Fixed(args.body_bytes),
+            ..Self::default()
         }
     }
 }
@@ -480,13 +435,6 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_defaults_of_the_flags_are_those_of_the_workload() {
-        let cli = Cli::parse_from(["hopline-loadtest", "run"]);
-        let Command::Run(args) = cli.command else { unreachable!() };
-        assert_eq!(Workload::from(&args.workload), Workload::default());
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod client;
 pub mod commands;
 pub mod exit;
 pub mod lab;
+pub mod scenario;
 pub mod traces;
 
 mod audit;

@@ -25,7 +25,6 @@ pub(crate) struct Effort {
     pub(crate) lab: LabOptions,
 }
 
-const SATURATING: Layout = Layout { channels: 1, publishers: 48, subscribers: 3, body_bytes: 200, seed: 1 };
 const OUTSTANDING: usize = 8;
 
 /// Starts a lab of its own, so that nothing of the last setup is left.
@@ -59,8 +58,9 @@ pub(crate) async fn measure(setup: Setup, effort: &Effort, progress: &mut Progre
     let total = latencies.get(total).map(crate::latency::Series::summary);
     let messages = effort.workload.rate_per_s * effort.workload.duration.as_secs_f64();
     let servers_s = outcome.cpu.servers_s.unwrap_or_default();
+    let saturating = Layout { channels: 1, publishers: 48, subscribers: 3, ..Layout::default() };
     let saturated =
-        run::hammer(&SATURATING, OUTSTANDING, effort.saturated, &target, progress, |_| {}).await?;
+        run::hammer(&saturating, OUTSTANDING, effort.saturated, &target, progress, |_| {}).await?;
     let acknowledged =
         saturated.evidence.records.iter().filter(|(_, record)| record.is_acknowledged()).count();
     if total.is_none() || acknowledged == 0 {

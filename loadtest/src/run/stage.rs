@@ -25,10 +25,10 @@ impl Stage {
             .context("can't start the publishers' runtime")?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().name("publishers".to_owned()).spawn(move || {
             // Ends with the sender, too.
             let _ = runtime.block_on(stopped);
-        });
+        })?;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 

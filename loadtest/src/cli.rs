@@ -12,7 +12,9 @@ use crate::{
     exit,
     identity::BODY_BYTES_MIN,
     lab::LabOptions,
+    pacer::PacerArgs,
     plan::{Bodies, Layout, Workload},
+    require::RequireArgs,
     scenario::WorkloadArgs,
     stats::PAIRS_MIN,
 };
@@ -75,6 +77,8 @@ pub enum Command {
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),
+    /// Measure how late the generator itself is: its clockwork alone, without servers.
+    Pacer(PacerArgs),
     /// Write what is generated from observability/budget.toml: bounds, rules and alerts, and their tests.
     #[command(after_help = exit::HELP)]
     Render(RenderArgs),
@@ -223,6 +227,9 @@ pub struct RunArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub workload: WorkloadArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub require: RequireArgs,
     /// Write the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -240,6 +247,9 @@ pub struct AdrArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub workload: WorkloadArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub require: RequireArgs,
     /// Where the report is written as JSON.
     #[arg(long, value_name = "FILE", default_value = "results/adr.json")]
     pub json: PathBuf,
@@ -353,6 +363,13 @@ impl From<&ViewsArgs> for Workload {
             duration: Duration::from_secs(args.duration),
             ..Self::default()
         }
+    }
+}
+
+impl TargetArgs {
+    /// How many servers there are.
+    pub(crate) fn servers(&self) -> usize {
+        if self.target.is_empty() { usize::from(self.lab.servers) } else { self.target.len() }
     }
 }
 

@@ -12,6 +12,8 @@ pub mod client;
 pub mod commands;
 pub mod exit;
 pub mod lab;
+pub mod pacer;
+pub mod require;
 pub mod scenario;
 pub mod traces;
 
@@ -25,8 +27,8 @@ mod identity;
 mod latency;
 mod machine;
 mod metrics;
-mod pacer;
 mod plan;
+mod preflight;
 mod procfs;
 mod progress;
 mod render;

@@ -1,6 +1,7 @@
 //! Hands each message to its publisher when it is due.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
@@ -9,10 +10,25 @@ use std::{
     time::Instant,
 };
 
+use clap::{Args, value_parser};
 use nix::sys::prctl::set_timerslack;
 use tokio::sync::mpsc;
 
-use crate::{clock::Clock, plan::Plan};
+use crate::{clock::Clock, plan::Plan, scenario::Rate};
+
+/// `pacer`.
+#[derive(Clone, Debug, Args)]
+pub struct PacerArgs {
+    /// Messages a second.
+    #[arg(long, default_value = "5000")]
+    pub(crate) rate: Rate,
+    /// For how long.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
 
 /// Jobs that may wait for one publisher. So many are only reached when the generator itself is stuck.
 pub(crate) const JOBS_MAX: usize = 4_096;

@@ -183,6 +183,17 @@ impl Series {
     }
 }
 
+/// How many figures a percentile below 100 takes: ten beyond it.
+pub(crate) fn samples_min(percentile: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the percentile is below 100, so this is positive and small"
+    )]
+    let samples = (1_000.0 / (100.0 - percentile)).ceil() as u64;
+    samples
+}
+
 /// All series of a run. Only messages that were due within the measured window count.
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies(Vec<Series>);
@@ -199,6 +210,13 @@ impl Latencies {
         self.0.extend(series);
         let place = |measure| Measure::ALL.iter().position(|it| *it == measure);
         self.0.sort_by_key(|series| place(series.key.measure));
+    }
+
+    /// The figures of so many lags.
+    pub(crate) fn send_lag(lags_us: &[u32]) -> Summary {
+        let mut series = Series::new(Measure::SendLag, None, None);
+        lags_us.iter().for_each(|us| series.record(*us));
+        series.summary()
     }
 
     /// One series of equal durations.

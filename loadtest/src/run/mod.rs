@@ -38,6 +38,7 @@ pub(crate) use observer::{Telemetry, Traced, is_counted};
 use publisher::{Published, Publisher};
 pub(crate) use sample::{HopSample, Visit};
 pub(crate) use shared::Shared;
+pub(crate) use stage::Stage;
 pub(crate) use tally::Tally;
 pub(crate) use watch::{Limit, Tripped, Watch};
 

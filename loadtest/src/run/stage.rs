@@ -11,14 +11,14 @@ use tokio::{
 /// A runtime on a thread of its own. Among a thousand subscribers that a message wakes, a publisher
 /// would have to wait for its turn: the load would be late, and acknowledgements would seem so.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Stage {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
@@ -33,7 +33,7 @@ impl Stage {
     }
 
     /// Where the publishers' tasks, and their connections, belong.
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }

@@ -5,3 +5,4 @@ mod file;
 mod values;
 
 pub use args::WorkloadArgs;
+pub(crate) use values::Rate;

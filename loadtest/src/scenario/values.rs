@@ -52,7 +52,7 @@ macro_rules! number {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
         #[serde(try_from = "f64")]
-        pub(crate) struct $name(pub(super) f64);
+        pub(crate) struct $name(pub(crate) f64);
 
         impl TryFrom<f64> for $name {
             type Error = &'static str;

@@ -13,6 +13,8 @@ mod fault;
 mod hostile_input;
 mod http;
 mod layout;
+mod load;
+mod omission;
 mod persist;
 mod prometheus;
 mod protocol;

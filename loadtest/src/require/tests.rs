@@ -1,6 +1,17 @@
+use std::{collections::BTreeMap, time::Duration};
+
 use hopline::hop::{Hop, Origin, Recipient};
 
 use super::*;
+use crate::{
+    audit::Audit,
+    cpu::Watched,
+    latency::Latencies,
+    machine::Machine,
+    report::{Conclusion, Measured, Throughput},
+    run::{Connected, Tripped},
+    verdict::Verdict,
+};
 
 fn parsed(text: &str) -> Requirement {
     Requirement::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -77,4 +88,86 @@ fn a_requirement_is_given_up_when_too_many_exceed_it() {
     assert_eq!(limit("total.mean < 25ms"), None);
     assert_eq!(limit("total.last.p99 < 25ms"), None);
     assert_eq!(limit("audit.lost = 0"), None);
+}
+
+fn measured(invalid: &[&str], lost: u64) -> Measured {
+    let none = Watched::default().cpu();
+    let findings = [("lost", lost)].into();
+    Measured {
+        target: "lab".to_owned(),
+        co_located: true,
+        machine: Machine::describe(None),
+        clients: Connected::default(),
+        throughput: Throughput { acknowledged_per_s: 480.0, delivered_per_s: 960.0 },
+        latencies: Vec::new(),
+        reconciliation: None,
+        cpu: none.since(&none, Duration::from_secs(1), 0),
+        memory_bytes: BTreeMap::new(),
+        audit: Audit { sent: 1_000, acknowledged: 999, findings, ..Audit::default() },
+        traces: None,
+        notes: Vec::new(),
+        invalid: invalid.iter().map(|why| (*why).to_owned()).collect(),
+    }
+}
+
+/// Judges by 1,000 totals of 10 ms.
+fn judged(text: &str, measured: &Measured, tripped: Option<&Tripped>) -> Required {
+    let total = Key { measure: Measure::Hop(Hop::Total), origin: None, recipient: None };
+    Required::judge(&parsed(text), measured, &Latencies::constant(total, 10, 1_000), tripped)
+}
+
+#[test]
+fn each_form_is_judged_with_its_headroom() {
+    let valid = measured(&[], 0);
+    for (text, verdict, headroom) in [
+        ("total.p99 < 25ms", Verdict::Holds, Some(60.0)),
+        ("total.p50 <= 5ms", Verdict::DoesNotHold, Some(-100.0)),
+        ("total.mean < 20ms", Verdict::Holds, Some(50.0)),
+        ("total.max > 5ms", Verdict::Holds, Some(100.0)),
+        ("total.p99.9 < 25ms", Verdict::NotMeasured, None),
+        ("ack.p50 < 25ms", Verdict::NotMeasured, None),
+        ("audit.lost = 0", Verdict::Holds, None),
+        ("audit.findings > 0", Verdict::DoesNotHold, None),
+        ("audit.indeterminate < 4", Verdict::Holds, Some(100.0)),
+        ("acknowledged.rate >= 400/s", Verdict::Holds, Some(20.0)),
+        ("delivered.rate > 1200/s", Verdict::DoesNotHold, Some(-20.0)),
+        ("acknowledged.share > 99.8%", Verdict::Holds, Some(0.1)),
+        ("delivered.share > 99.8%", Verdict::NotMeasured, None),
+        ("traces.share > 99.8%", Verdict::NotMeasured, None),
+        ("reconciliation.p50 < 5%", Verdict::NotMeasured, None),
+    ] {
+        let judged = judged(text, &valid, None);
+        assert_eq!(judged.verdict, verdict, "{judged:?}");
+        assert_eq!(judged.headroom_percent.map(f64::round), headroom.map(f64::round), "{judged:?}");
+        assert_eq!(judged.unjudged().is_some(), verdict == Verdict::NotMeasured);
+    }
+}
+
+#[test]
+fn an_invalid_run_meets_no_requirement_and_what_was_lost_is_lost() {
+    let invalid = measured(&["too late"], 3);
+    assert_eq!(judged("total.p99 < 25ms", &invalid, None).verdict, Verdict::NotMeasured);
+    assert_eq!(judged("total.p99 < 5ms", &invalid, None).verdict, Verdict::NotMeasured);
+    assert_eq!(judged("audit.lost = 0", &invalid, None).verdict, Verdict::DoesNotHold);
+    assert_eq!(judged("audit.lost < 9", &invalid, None).verdict, Verdict::NotMeasured);
+}
+
+#[test]
+fn a_requirement_that_ended_the_run_does_not_hold() {
+    let text = "total.p99.9 < 5ms";
+    let tripped = Tripped::Requirement(text.to_owned());
+    assert_eq!(judged(text, &measured(&["short"], 0), Some(&tripped)).verdict, Verdict::DoesNotHold);
+    let other = judged("total.p99.9 < 6ms", &measured(&[], 0), Some(&tripped));
+    assert_eq!(other.verdict, Verdict::NotMeasured);
+}
+
+#[test]
+fn requirements_decide_how_a_run_ends() {
+    let valid = measured(&[], 0);
+    let required = |text| [judged(text, &valid, None)];
+    assert_eq!(Conclusion::Pass.and(&required("total.p99 < 25ms")), Conclusion::Pass);
+    assert_eq!(Conclusion::Pass.and(&required("total.p99 < 5ms")), Conclusion::Fail);
+    assert_eq!(Conclusion::Pass.and(&required("ack.p99 < 5ms")), Conclusion::Invalid);
+    assert_eq!(Conclusion::Invalid.and(&required("total.p99 < 25ms")), Conclusion::Invalid);
+    assert_eq!(Conclusion::Fail.and(&required("ack.p99 < 5ms")), Conclusion::Fail);
 }

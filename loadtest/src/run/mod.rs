@@ -40,6 +40,7 @@ pub(crate) use sample::{HopSample, Visit};
 pub(crate) use shared::Shared;
 pub(crate) use stage::Stage;
 pub(crate) use tally::Tally;
+use watch::Patience;
 pub(crate) use watch::{Limit, Tripped, Watch};
 
 /// From the last connection to the first message.
@@ -264,11 +265,12 @@ async fn wait_until(
     progress: &mut Progress,
 ) -> Option<Tripped> {
     let until = Instant::from_std(clock.moment(until));
+    let mut patience = Patience::default();
     while Instant::now() < until {
         let now = Duration::from_micros(u64::from(clock.now_us()));
         progress.at(now.saturating_sub(from).as_secs());
         tokio::time::sleep_until(until.min(Instant::now() + Duration::from_millis(500))).await;
-        let tripped = shared.watch.as_ref().and_then(Watch::tripped);
+        let tripped = shared.watch.as_ref().and_then(|watch| watch.tripped(&shared.tally, &mut patience));
         if tripped.is_some() {
             return tripped;
         }

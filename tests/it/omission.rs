@@ -1,0 +1,88 @@
+//! No coordinated omission: what waits while a server stalls is in the percentiles, although nothing was answered.
+
+use std::time::Duration;
+
+use hopline_loadtest::lab::free_port;
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    load::{load, row},
+    support::{lab_with, metric_reaches, soon},
+};
+
+const RATE: usize = 200;
+const SECONDS: usize = 8;
+const STALL: Duration = Duration::from_millis(500);
+/// Of what the plan predicts.
+const TOLERANCE: f64 = 0.05;
+
+/// The percentile that the plan predicts, in milliseconds: whatever is due during the stall waits for its end.
+fn predicted_ms(percentile: f64, stall_ms: f64, undisturbed_ms: f64) -> f64 {
+    let interval_ms = 1_000.0 / RATE as f64;
+    let mut latencies: Vec<f64> = (0..RATE * SECONDS)
+        .map(|number| {
+            // Half an interval: the stall begins anywhere between two messages.
+            let into_stall_ms = (number as f64 + 0.5) * interval_ms;
+            undisturbed_ms + (stall_ms - into_stall_ms).max(0.0)
+        })
+        .collect();
+    latencies.sort_by(f64::total_cmp);
+    let place = (latencies.len() as f64 * percentile / 100.0).ceil() as usize;
+    latencies[place.clamp(1, latencies.len()) - 1]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stall_is_in_the_percentiles_as_the_plan_predicts_and_a_closed_loop_hides_it() {
+    let patient = ["--broker-heartbeat-ms=5000", "--publish-timeout-ms=5000"];
+    let lab = lab_with(1, &patient).await;
+    let server = lab.server("a");
+    let port = free_port().unwrap();
+    let (rate, duration) = (format!("--rate={RATE}"), format!("--duration={SECONDS}"));
+    let listen = format!("--metrics-listen=127.0.0.1:{port}");
+    let flags =
+        [&*rate, &duration, &listen, "--channels=4", "--subscribers=4", "--publishers=4", "--body-bytes=50"];
+    let addrs = lab.addrs();
+    let stall = async {
+        let metrics = ([127, 0, 0, 1], port).into();
+        soon("the run", async {
+            while tokio::net::TcpStream::connect(metrics).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        let middle = (RATE * SECONDS / 2) as f64;
+        metric_reaches(metrics, "hopline_loadtest_messages_total", &["sent"], middle).await;
+        let start = Instant::now();
+        server.freeze();
+        sleep(STALL).await;
+        server.thaw();
+        start.elapsed().as_secs_f64() * 1_000.0
+    };
+    let ((_, report), stall_ms) = tokio::join!(load(&addrs, &flags), stall);
+    let figure = |measure: &str, name: &str| row(&report, measure)[name].as_f64().unwrap();
+    for measure in ["total", "ack"] {
+        let undisturbed_ms = figure(measure, "p50_ms");
+        for (name, percentile) in [("p99_ms", 99.0), ("p99_9_ms", 99.9), ("max_ms", 100.0)] {
+            let (found, predicted) =
+                (figure(measure, name), predicted_ms(percentile, stall_ms, undisturbed_ms));
+            assert!(
+                (found / predicted - 1.0).abs() <= TOLERANCE,
+                "{measure}, {name}: {found} instead of {predicted} ms"
+            );
+        }
+    }
+    for measure in ["service_total", "service_ack"] {
+        let (found, predicted) = (figure(measure, "p99_ms"), predicted_ms(99.0, stall_ms, 0.0));
+        assert!(found < predicted * 0.75, "{measure} shows the stall: {found} ms");
+        let omitted = figure("total", "count") - figure(measure, "count");
+        assert!(omitted > 80.0, "{measure} omits only {omitted} messages");
+    }
+}
+
+#[test]
+fn the_prediction_is_what_it_should_be() {
+    // 100 of 1,600 messages wait, the longest for 497.5 ms, the sixteenth longest for 75 ms less.
+    for (percentile, expected) in [(100.0, 498.5), (99.0, 418.5), (50.0, 1.0)] {
+        assert!((predicted_ms(percentile, 500.0, 1.0) - expected).abs() < 0.1, "p{percentile}");
+    }
+}

@@ -6,7 +6,7 @@ use hopline::hop::{Hop, Origin, Recipient};
 
 use super::{Measure, Series, reconcile::unexplained_us};
 use crate::{
-    audit::{Answer, Evidence, Ledger},
+    audit::{Answer, Evidence, Ledger, Received, Record},
     run::{Outcome, Visit},
 };
 
@@ -64,9 +64,9 @@ fn publishers(outcome: &Outcome) -> Vec<Series> {
 /// By publisher and message, whether a closed loop would have sent it: when it was due, everything that such a loop
 /// had sent before was answered.
 fn alone(evidence: &Evidence) -> Vec<Vec<bool>> {
-    let of_publisher = |records: &Vec<crate::audit::Record>| {
+    let of_publisher = |records: &Vec<Record>| {
         let mut free_at_us = 0;
-        let is_sent = |record: &crate::audit::Record| {
+        let is_sent = |record: &Record| {
             let is_free = record.was_sent() && record.sent_us >= free_at_us;
             if is_free {
                 free_at_us = if record.is_acknowledged() { record.answered_us } else { record.sent_us };
@@ -124,50 +124,80 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
 /// hand-over on each server. What was recovered after a reconnection has a figure of its own.
 fn recipients(outcome: &Outcome) -> Vec<Series> {
     let evidence = &outcome.evidence;
-    let total = Measure::Hop(Hop::Total);
-    let mut all = Series::new(total, None, None);
-    let mut service = Series::new(Measure::ServiceTotal, None, None);
-    let mut of_message = Recipients::new(total);
-    let mut of_server = Recipients::new(Measure::SendAndDrain);
-    let alone = alone(evidence);
-    let handed = handed(outcome);
-    let servers = outcome.servers.iter().max().map_or(0, |last| last + 1);
-    let (mut totals, mut sends) = (Vec::new(), vec![Vec::new(); servers]);
+    let mut seen = Seen::by(outcome);
     for channel in 0..evidence.channels.len() {
         let ledgers: Vec<&Ledger> =
             evidence.ledgers.iter().filter(|ledger| ledger.channel == channel).collect();
         let length = ledgers.iter().map(|ledger| ledger.last_seq()).max().unwrap_or_default();
         for seq in 1..=length {
-            totals.clear();
-            sends.iter_mut().for_each(Vec::clear);
             for ledger in ledgers.iter().filter(|ledger| !ledger.is_recovered(seq)) {
-                let Some(received) = ledger.get(seq) else {
-                    continue;
-                };
-                let record = evidence.records.get(received.index);
-                let Some(record) = record.filter(|record| outcome.window_us.contains(&record.intended_us))
-                else {
-                    continue;
-                };
-                let total_us = received.at_us.saturating_sub(record.intended_us);
-                all.record(total_us);
-                totals.push(i64::from(total_us));
-                if is_alone(&alone, received.index) {
-                    service.record(received.at_us.saturating_sub(record.sent_us));
-                }
-                let server = outcome.servers[ledger.subscriber];
-                if let Some(handed_us) = handed.get(&(server, received.index)) {
-                    sends[server].push(i64::from(received.at_us) - handed_us);
+                if let Some(received) = ledger.get(seq) {
+                    seen.delivery(outcome, ledger.subscriber, received);
                 }
             }
-            of_message.record(&mut totals);
-            sends.iter_mut().for_each(|us| of_server.record(us));
+            seen.end_of_message();
         }
     }
-    let mut series = vec![all, service];
-    series.extend(of_message.into_series());
-    series.extend(of_server.into_series());
+    let mut series = vec![seen.total, seen.service];
+    series.extend(seen.of_message.into_series());
+    series.extend(seen.of_server.into_series());
     series
+}
+
+/// What the subscribers saw so far.
+struct Seen {
+    alone: Vec<Vec<bool>>,
+    handed: HashMap<(usize, u32), i64>,
+    total: Series,
+    service: Series,
+    of_message: Recipients,
+    of_server: Recipients,
+    /// The message's deliveries from its intended time on, and by server from its hand-over on.
+    totals_us: Vec<i64>,
+    sends_us: Vec<Vec<i64>>,
+}
+
+impl Seen {
+    fn by(outcome: &Outcome) -> Self {
+        let total = Measure::Hop(Hop::Total);
+        let servers = outcome.servers.iter().max().map_or(0, |last| last + 1);
+        Self {
+            alone: alone(&outcome.evidence),
+            handed: handed(outcome),
+            total: Series::new(total, None, None),
+            service: Series::new(Measure::ServiceTotal, None, None),
+            of_message: Recipients::new(total),
+            of_server: Recipients::new(Measure::SendAndDrain),
+            totals_us: Vec::new(),
+            sends_us: vec![Vec::new(); servers],
+        }
+    }
+
+    fn delivery(&mut self, outcome: &Outcome, subscriber: usize, received: &Received) {
+        let record = outcome.evidence.records.get(received.index);
+        let Some(record) = record.filter(|record| outcome.window_us.contains(&record.intended_us)) else {
+            return;
+        };
+        let total_us = received.at_us.saturating_sub(record.intended_us);
+        self.total.record(total_us);
+        self.totals_us.push(i64::from(total_us));
+        if is_alone(&self.alone, received.index) {
+            self.service.record(received.at_us.saturating_sub(record.sent_us));
+        }
+        let server = outcome.servers[subscriber];
+        if let Some(handed_us) = self.handed.get(&(server, received.index)) {
+            self.sends_us[server].push(i64::from(received.at_us) - handed_us);
+        }
+    }
+
+    fn end_of_message(&mut self) {
+        self.of_message.record(&mut self.totals_us);
+        self.totals_us.clear();
+        for sends_us in &mut self.sends_us {
+            self.of_server.record(sends_us);
+            sends_us.clear();
+        }
+    }
 }
 
 /// By server and message, when it was handed to the recipients' queues.

@@ -215,7 +215,9 @@ impl Latencies {
     /// The figures of so many lags.
     pub(crate) fn send_lag(lags_us: &[u32]) -> Summary {
         let mut series = Series::new(Measure::SendLag, None, None);
-        lags_us.iter().for_each(|us| series.record(*us));
+        for us in lags_us {
+            series.record(*us);
+        }
         series.summary()
     }
 

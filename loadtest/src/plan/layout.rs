@@ -207,7 +207,7 @@ impl Bodies {
         const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
         let hash = u64::from(index).wrapping_mul(GOLDEN) >> 32;
         let lengths = (self.max() - self.min() + 1) as u64;
-        self.min() + usize::try_from(hash * lengths >> 32).unwrap_or_default()
+        self.min() + usize::try_from((hash * lengths) >> 32).unwrap_or_default()
     }
 }
 

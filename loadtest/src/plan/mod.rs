@@ -111,7 +111,7 @@ impl Plan {
         let Some(stage) = self.stages[..after].last() else {
             return 0;
         };
-        let passed = (now - stage.start).as_nanos() / stage.interval.as_nanos().max(1);
+        let passed = now.saturating_sub(stage.start).as_nanos() / stage.interval.as_nanos().max(1);
         let due = u32::try_from(passed + 1).unwrap_or(u32::MAX).saturating_add(stage.first);
         due.min(self.stages.get(after).map_or(self.messages(), |next| next.first))
     }
@@ -221,7 +221,9 @@ mod tests {
         let counts = |popularity| {
             let layout = Layout { popularity, channels: 4, ..Layout::default() };
             let mut counts = [0_u32; 4];
-            channels(&layout, 100_000).iter().for_each(|&channel| counts[usize::from(channel)] += 1);
+            for channel in channels(&layout, 100_000) {
+                counts[usize::from(channel)] += 1;
+            }
             counts.map(|count| f64::from(count) / 1_000.0)
         };
         let close = |found: [f64; 4], expected: [f64; 4]| {

@@ -1,5 +1,7 @@
 //! What `pacer` reports.
 
+use std::fmt::Write;
+
 use comfy_table::{Cell, presets};
 use serde::Serialize;
 
@@ -30,7 +32,7 @@ impl Report for PacerReport {
         cells.extend(figures(&self.send_lag));
         cells.push(right(&self.send_lag.count.to_string()));
         table.add_row(cells);
-        text.push_str(&format!("\n{table}\n"));
+        let _ = writeln!(text, "\n{table}");
         text
     }
 }

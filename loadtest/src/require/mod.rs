@@ -96,12 +96,12 @@ fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Li
         Stat::Mean => return None,
     };
     let us = requirement.value * 1_000.0;
-    let limit_us = match requirement.comparison {
+    let from_us = match requirement.comparison {
         Comparison::Below => us.ceil() as u32,
         Comparison::AtMost => us.floor() as u32 + 1,
         _ => return None,
     };
-    Some(Limit::new(measure, limit_us, (count as f64 * beyond).floor() as u64, requirement.text.clone()))
+    Some(Limit::new(measure, from_us, (count as f64 * beyond).floor() as u64, requirement.text.clone()))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub(crate) struct Limit {
     /// `total`, `ack` or `send_lag`.
     pub(crate) measure: Measure,
     /// Durations from this one on exceed it.
-    pub(crate) limit_us: u32,
+    pub(crate) from_us: u32,
     /// So many may do so.
     pub(crate) allowed: u64,
     /// How the requirement is written.
@@ -64,8 +64,8 @@ pub(crate) enum Tripped {
 }
 
 impl Limit {
-    pub(crate) fn new(measure: Measure, limit_us: u32, allowed: u64, requirement: String) -> Self {
-        Self { measure, limit_us, allowed, requirement, exceeded: AtomicU64::new(0) }
+    pub(crate) fn new(measure: Measure, from_us: u32, allowed: u64, requirement: String) -> Self {
+        Self { measure, from_us, allowed, requirement, exceeded: AtomicU64::new(0) }
     }
 }
 
@@ -84,7 +84,7 @@ impl Watch {
             return;
         }
         let us = at_us.saturating_sub(intended_us);
-        for limit in self.limits.iter().filter(|it| it.measure == measure && us >= it.limit_us) {
+        for limit in self.limits.iter().filter(|it| it.measure == measure && us >= it.from_us) {
             limit.exceeded.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -129,7 +129,7 @@ mod tests {
         let limit = Limit::new(Measure::Ack, 1_000, 1, "ack".to_owned());
         let watch = Watch::new(vec![limit], Arc::clone(&plan), 5_000_000..35_000_000);
         let tally = Tally::new(1, std::iter::empty());
-        let mut late = |index: u32| {
+        let late = |index: u32| {
             watch.happened(Measure::Ack, index, plan.intended_us(index) + 1_000);
             watch.tripped(&tally, &mut Patience::default())
         };

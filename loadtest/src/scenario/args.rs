@@ -106,7 +106,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::plan::{Bodies, Plan, Popularity};
+    use crate::plan::{Bodies, Churn, Plan, Popularity, Reconnect};
 
     #[derive(Parser)]
     struct Flags {
@@ -167,8 +167,8 @@ mod tests {
         assert_eq!(over.layout.popularity, Popularity::Zipf(1.1));
         let steps = workload(&["--rate-steps", "5:2,7:1.5", "--reconnect", "0.1:4", "--churn", "0.2:3:1"]);
         assert_eq!(steps.steps[1], Step { rate_per_s: 7.0, seconds: 1.5 });
-        assert_eq!(steps.layout.reconnect.unwrap().every_s, 4.0);
-        assert_eq!(steps.layout.churn.unwrap().away_s, 1.0);
+        assert_eq!(steps.layout.reconnect, Some(Reconnect { share: 0.1, every_s: 4.0 }));
+        assert_eq!(steps.layout.churn, Some(Churn { share: 0.2, stay_s: 3.0, away_s: 1.0 }));
     }
 
     #[test]

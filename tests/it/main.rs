@@ -14,7 +14,6 @@ mod hostile_input;
 mod http;
 mod layout;
 mod load;
-mod omission;
 mod persist;
 mod prometheus;
 mod protocol;

@@ -5,10 +5,7 @@ use std::time::Duration;
 use hopline_loadtest::lab::free_port;
 use tokio::time::{Instant, sleep};
 
-use crate::{
-    load::{load, row},
-    support::{lab_with, metric_reaches, soon},
-};
+use crate::{lab, load, row};
 
 const RATE: usize = 200;
 const SECONDS: usize = 8;
@@ -31,27 +28,41 @@ fn predicted_ms(per_mille: usize, stall_ms: f64, undisturbed_ms: f64) -> f64 {
     latencies[place.clamp(1, latencies.len()) - 1]
 }
 
+/// Messages that the run has sent; none before it shows its metrics.
+async fn sent(port: u16) -> f64 {
+    let Ok(answer) = reqwest::get(format!("http://127.0.0.1:{port}/metrics")).await else {
+        return 0.0;
+    };
+    let text = answer.text().await.unwrap();
+    let count =
+        text.lines().find_map(|line| line.strip_prefix("hopline_loadtest_messages_total{outcome=\"sent\"} "));
+    count.expect("the metric").parse().unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_is_in_the_percentiles_as_the_plan_predicts_and_a_closed_loop_hides_it() {
     let patient = ["--broker-heartbeat-ms=5000", "--publish-timeout-ms=5000"];
-    let lab = lab_with(1, &patient).await;
+    let (_alone, lab) = lab(1, &patient).await;
     let server = lab.server("a");
     let port = free_port().unwrap();
     let (rate, duration) = (format!("--rate={RATE}"), format!("--duration={SECONDS}"));
     let listen = format!("--metrics-listen=127.0.0.1:{port}");
-    let flags =
-        [&*rate, &duration, &listen, "--channels=4", "--subscribers=4", "--publishers=4", "--body-bytes=50"];
+    let flags = [
+        &*rate,
+        &duration,
+        &listen,
+        "--warm-up=0",
+        "--channels=4",
+        "--subscribers=4",
+        "--publishers=4",
+        "--body-bytes=50",
+    ];
     let addrs = lab.addrs();
     let stall = async {
-        let metrics = ([127, 0, 0, 1], port).into();
-        soon("the run", async {
-            while tokio::net::TcpStream::connect(metrics).await.is_err() {
-                sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
         let middle = (RATE * SECONDS / 2) as f64;
-        metric_reaches(metrics, "hopline_loadtest_messages_total", &["sent"], middle).await;
+        while sent(port).await < middle {
+            sleep(Duration::from_millis(20)).await;
+        }
         let start = Instant::now();
         server.freeze();
         sleep(STALL).await;

@@ -4,7 +4,7 @@ use crate::{
     audit::Audit,
     cpu::CpuUse,
     latency::{Key, Latencies, Measure},
-    run::{Connected, Outcome},
+    run::{Connected, Outcome, Tripped},
 };
 
 /// A generator that is later than this at the 99th percentile measures itself.
@@ -32,6 +32,13 @@ pub(crate) fn of_run(
     reasons.extend(known(outcome.planned.map(u64::from), audit, &outcome.flaws));
     reasons.extend(too_late(latencies, lag_max).filter(|_| outcome.planned.is_some()));
     reasons.extend(too_busy(&outcome.cpu));
+    if outcome.tripped == Some(Tripped::Finding) && audit.is_clean() {
+        reasons.push(
+            "it ended early because a subscriber waited too long for a message, which came after all. Run it again \
+             without --fail-fast"
+                .to_owned(),
+        );
+    }
     reasons
 }
 

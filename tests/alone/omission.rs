@@ -5,7 +5,10 @@ use std::time::Duration;
 use hopline_loadtest::lab::free_port;
 use tokio::time::{Instant, sleep};
 
-use crate::{lab, load, row};
+use crate::{
+    lab,
+    load::{load, row},
+};
 
 const RATE: usize = 200;
 const SECONDS: usize = 8;

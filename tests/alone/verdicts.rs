@@ -3,7 +3,7 @@
 use hopline_loadtest::exit::Exit;
 use serde_json::json;
 
-use crate::{lab, load};
+use crate::{lab, load::load};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_keeps_what_is_required_passes() {

@@ -7,26 +7,10 @@ use hopline_loadtest::{cli::Cli, commands, exit::Exit, lab::free_port};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::support::lab_with;
-
-/// Runs the load generator against servers; returns its exit code and its report.
-pub(crate) async fn load(servers: &[SocketAddr], flags: &[&str]) -> (Exit, Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let report = folder.path().join("report.json");
-    let target: Vec<String> = servers.iter().map(ToString::to_string).collect();
-    let target = target.join(",");
-    let fixed = ["hopline-loadtest", "run", "--trace-sample=0", "--warm-up=0", "--target", &target, "--json"];
-    let args = fixed.iter().copied().chain([report.to_str().unwrap()]).chain(flags.iter().copied());
-    let exit = commands::execute(Cli::parse_from(args).command).await.unwrap();
-    (exit, serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap())
-}
-
-/// The figures of the latency table's row with this name, and without origin and recipient.
-pub(crate) fn row<'a>(report: &'a Value, measure: &str) -> &'a Value {
-    let rows = report["latencies"].as_array().unwrap();
-    let is_it = |row: &&Value| row["measure"] == measure && row["recipient"].is_null();
-    rows.iter().find(is_it).unwrap_or_else(|| panic!("no {measure} in {rows:#?}"))
-}
+use crate::support::{
+    lab_with,
+    load::{load, row},
+};
 
 #[track_caller]
 fn assert_invalid(report: &Value, reason: &str) {
@@ -38,7 +22,7 @@ fn assert_invalid(report: &Value, reason: &str) {
 async fn a_requirement_that_fails_ends_the_run_early_if_that_is_wanted() {
     let lab = lab_with(1, &[]).await;
     let start = Instant::now();
-    let flags = ["--duration=300", "--rate=50", "--require=total.p99 < 1us", "--fail-fast"];
+    let flags = ["--warm-up=0", "--duration=300", "--rate=50", "--require=total.p99 < 1us", "--fail-fast"];
     let (exit, report) = load(&lab.addrs(), &flags).await;
     assert_eq!(exit, Exit::Fail);
     assert!(start.elapsed() < Duration::from_secs(100));
@@ -55,7 +39,7 @@ async fn a_requirement_that_fails_ends_the_run_early_if_that_is_wanted() {
 async fn a_loss_ends_the_run_early_and_fails_it() {
     let lab = lab_with(1, &["--fault-switches", "--check-interval-ms=50"]).await;
     lab.server("a").switch_faults(&json!({"lost_share": 0.05, "no_heal": true})).await.unwrap();
-    let flags = ["--duration=300", "--rate=50", "--fail-fast", "--subscribers=50"];
+    let flags = ["--warm-up=0", "--duration=300", "--rate=50", "--fail-fast", "--subscribers=50"];
     let (exit, report) = load(&lab.addrs(), &flags).await;
     assert_eq!(exit, Exit::Fail);
     assert_eq!(report["ended_early"], true);
@@ -66,14 +50,14 @@ async fn a_loss_ends_the_run_early_and_fails_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_count_that_is_not_as_required_fails_the_run() {
     let lab = lab_with(1, &[]).await;
-    let flags = ["--duration=2", "--rate=50", "--require=audit.findings > 0"];
+    let flags = ["--warm-up=0", "--duration=2", "--rate=50", "--require=audit.findings > 0"];
     assert_eq!(load(&lab.addrs(), &flags).await.0, Exit::Fail);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_required_and_was_not_measured_makes_a_run_invalid() {
     let lab = lab_with(1, &[]).await;
-    let flags = ["--duration=2", "--rate=50", "--require=recovery.p50 < 1s"];
+    let flags = ["--warm-up=0", "--duration=2", "--rate=50", "--require=recovery.p50 < 1s"];
     let (exit, report) = load(&lab.addrs(), &flags).await;
     assert_eq!(exit, Exit::Invalid);
     assert_eq!(report["requirements"][0]["verdict"], "not_measured");
@@ -84,7 +68,8 @@ async fn clients_that_are_missing_make_a_run_invalid() {
     let lab = lab_with(1, &[]).await;
     let nobody = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
     let servers = [lab.addrs()[0], nobody];
-    let (exit, report) = load(&servers, &["--duration=2", "--rate=50", "--subscribers=100"]).await;
+    let (exit, report) =
+        load(&servers, &["--warm-up=0", "--duration=2", "--rate=50", "--subscribers=100"]).await;
     assert_eq!(exit, Exit::Invalid);
     assert_invalid(&report, "only 50 of 100 subscribers connected");
     assert_invalid(&report, "only 15 of 30 publishers connected");
@@ -95,7 +80,8 @@ async fn clients_that_are_missing_make_a_run_invalid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_a_server_refuses_make_a_run_invalid() {
     let lab = lab_with(1, &["--connections-max=60"]).await;
-    let (exit, report) = load(&lab.addrs(), &["--duration=2", "--rate=50", "--subscribers=50"]).await;
+    let (exit, report) =
+        load(&lab.addrs(), &["--warm-up=0", "--duration=2", "--rate=50", "--subscribers=50"]).await;
     assert_eq!(exit, Exit::Invalid);
     assert_invalid(&report, "of 30 publishers connected");
 }
@@ -121,6 +107,7 @@ fn what_can_not_be_required_is_a_mistake_of_usage() {
 async fn subscribers_that_come_and_go_miss_nothing_that_is_theirs() {
     let lab = lab_with(2, &[]).await;
     let flags = [
+        "--warm-up=0",
         "--channels=5",
         "--subscribers=60",
         "--reconnect=0.5:1.5",

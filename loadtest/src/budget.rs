@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::Kind,
-    latency::{Key, Measure},
+    latency::{Key, Measure, samples_min},
 };
 
 /// The budget as it was when this program was built.
@@ -93,13 +93,7 @@ impl LatencyLimit {
 
     /// How many figures a judgement needs: ten beyond the percentile.
     pub(crate) fn samples_min(&self) -> u64 {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the percentile is below 100, so this is positive and small"
-        )]
-        let samples = (1_000.0 / (100.0 - self.percentile)).ceil() as u64;
-        samples
+        samples_min(self.percentile)
     }
 
     /// The limit in seconds, exact to the digit: 0.3 / 1000 is not 0.0003.

@@ -30,6 +30,11 @@ impl Clock {
         self.start + since_start
     }
 
+    /// What this clock showed when a server's showed `unix_us`, in microseconds; negative before the start.
+    pub(crate) fn us_of_unix(&self, unix_us: u64) -> i64 {
+        i64::try_from(unix_us).unwrap_or(i64::MAX) - i64::try_from(self.start_unix_us).unwrap_or(i64::MAX)
+    }
+
     /// The same moment as Unix time in microseconds, as servers have it: the wall clock's time when the run
     /// began, plus the monotonic time since then. On one machine the two agree.
     pub(crate) fn unix_us(&self, us: u32) -> u64 {

@@ -15,12 +15,20 @@ pub(crate) struct Watched {
 }
 
 /// Processor time used up to a moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct CpuTimes {
-    servers: Option<Duration>,
+    servers: BTreeMap<String, Duration>,
     postgres: Option<Duration>,
     redis: Option<Duration>,
     generator: Duration,
+    threads: Vec<(u32, String, Duration)>,
+}
+
+/// A thread of this process, and for which share of the time it was busy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct BusyThread {
+    pub(crate) name: String,
+    pub(crate) share: f64,
 }
 
 /// Processor time, in seconds, used over the measured window. What isn't on the lab isn't known.
@@ -30,12 +38,16 @@ pub(crate) struct CpuUse {
     pub(crate) window_s: f64,
     /// All servers together.
     pub(crate) servers_s: Option<f64>,
+    /// Each of them.
+    pub(crate) by_server_s: BTreeMap<String, f64>,
     /// PostgreSQL with all its processes.
     pub(crate) postgres_s: Option<f64>,
     /// Redis.
     pub(crate) redis_s: Option<f64>,
     /// This process.
     pub(crate) generator_s: f64,
+    /// Its busiest thread: no other can help it.
+    pub(crate) generator_busiest: Option<BusyThread>,
     /// Deliveries in the window.
     pub(crate) deliveries: u64,
     /// What a delivery cost the servers, in microseconds.
@@ -56,12 +68,13 @@ impl Watched {
 
     /// Processor time used up to now.
     pub(crate) fn cpu(&self) -> CpuTimes {
-        let servers = self.servers.iter().map(|(_, pid)| procfs::cpu_of_process(*pid)).sum();
+        let server = |(node, pid): &(String, u32)| (node.clone(), procfs::cpu_of_process(*pid));
         CpuTimes {
-            servers: (!self.servers.is_empty()).then_some(servers),
+            servers: self.servers.iter().map(server).collect(),
             postgres: self.postgres.map(procfs::cpu_of_family),
             redis: self.redis.map(procfs::cpu_of_process),
             generator: procfs::cpu_of_process(std::process::id()),
+            threads: procfs::cpu_of_own_threads(),
         }
     }
 
@@ -77,17 +90,35 @@ impl CpuTimes {
     pub(crate) fn since(&self, earlier: &Self, window: Duration, deliveries: u64) -> CpuUse {
         let used =
             |now: Option<Duration>, then: Option<Duration>| Some(now?.saturating_sub(then?).as_secs_f64());
-        let servers_s = used(self.servers, earlier.servers);
+        let by_server_s: BTreeMap<String, f64> = self
+            .servers
+            .iter()
+            .filter_map(|(node, now)| {
+                Some((node.clone(), used(Some(*now), earlier.servers.get(node).copied())?))
+            })
+            .collect();
+        let servers_s = (!by_server_s.is_empty()).then(|| by_server_s.values().sum::<f64>());
         CpuUse {
             window_s: window.as_secs_f64(),
             servers_s,
+            by_server_s,
             postgres_s: used(self.postgres, earlier.postgres),
             redis_s: used(self.redis, earlier.redis),
             generator_s: self.generator.saturating_sub(earlier.generator).as_secs_f64(),
+            generator_busiest: self.busiest_since(earlier, window),
             deliveries,
             servers_us_per_delivery: servers_s
                 .filter(|_| deliveries > 0)
                 .map(|seconds| seconds * 1e6 / deliveries as f64),
         }
+    }
+
+    fn busiest_since(&self, earlier: &Self, window: Duration) -> Option<BusyThread> {
+        let busy = self.threads.iter().map(|(id, name, now)| {
+            let before = earlier.threads.iter().find(|(other, ..)| other == id);
+            let used = now.saturating_sub(before.map_or(Duration::ZERO, |(_, _, time)| *time));
+            BusyThread { name: name.clone(), share: used.as_secs_f64() / window.as_secs_f64() }
+        });
+        busy.max_by(|one, other| one.share.total_cmp(&other.share))
     }
 }

@@ -3,6 +3,8 @@
 
 use uuid::{Builder, Uuid};
 
+use crate::plan::Bodies;
+
 /// Leaves room for a message's number in its body.
 pub(crate) const BODY_BYTES_MIN: usize = 16;
 
@@ -11,16 +13,16 @@ pub(crate) const BODY_BYTES_MIN: usize = 16;
 pub(crate) struct Identity {
     run: u64,
     filler: String,
-    body_bytes: usize,
+    bodies: Bodies,
 }
 
 impl Identity {
     /// A new run's identity, different from every other one's.
-    pub(crate) fn new(body_bytes: usize) -> Self {
+    pub(crate) fn new(bodies: Bodies) -> Self {
         let run = rand::random::<u64>() >> 16;
         let filler = " every hop of a chat message, timed.".chars().cycle();
-        let filler = filler.take(body_bytes.saturating_sub(8)).collect();
-        Self { run, filler, body_bytes }
+        let filler = filler.take(bodies.max().saturating_sub(8)).collect();
+        Self { run, filler, bodies }
     }
 
     /// The name of the run's n-th channel. No other run uses it.
@@ -45,15 +47,19 @@ impl Identity {
 
     /// The text of a message.
     pub(crate) fn body(&self, index: u32) -> String {
-        format!("{index:08x}{}", self.filler)
+        format!("{index:08x}{}", self.filler_of(index))
     }
 
     /// Whether this is the text of that message, unchanged.
     pub(crate) fn is_body(&self, index: u32, body: &str) -> bool {
-        body.len() == self.body_bytes
+        body.len() == self.bodies.length(index)
             && body.is_char_boundary(8)
             && u32::from_str_radix(&body[..8], 16) == Ok(index)
-            && body[8..] == self.filler
+            && body[8..] == *self.filler_of(index)
+    }
+
+    fn filler_of(&self, index: u32) -> &str {
+        &self.filler[..self.bodies.length(index) - 8]
     }
 }
 
@@ -66,10 +72,11 @@ pub(crate) fn id_tail(id: Uuid) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Range;
 
     #[test]
     fn a_message_is_recognised_by_its_run_only() {
-        let (one, other) = (Identity::new(200), Identity::new(200));
+        let (one, other) = (Identity::new(Bodies::Fixed(200)), Identity::new(Bodies::Fixed(200)));
         let id = one.client_message_id(77);
         assert_eq!(one.index_of(id), Some(77));
         assert_eq!(other.index_of(id), None);
@@ -78,12 +85,26 @@ mod tests {
 
     #[test]
     fn a_changed_body_is_noticed() {
-        let identity = Identity::new(200);
+        let identity = Identity::new(Bodies::Fixed(200));
         let body = identity.body(77);
         assert_eq!(body.len(), 200);
         assert!(identity.is_body(77, &body));
         assert!(!identity.is_body(78, &body));
         assert!(!identity.is_body(77, &body[..199]));
         assert!(!identity.is_body(77, &body.replace('t', "T")));
+    }
+
+    #[test]
+    fn texts_of_different_lengths_are_recognised() {
+        let identity = Identity::new(Bodies::Range(Range { min: 16, max: 64 }));
+        let lengths: Vec<usize> = (0..10)
+            .map(|index| {
+                let body = identity.body(index);
+                assert!(identity.is_body(index, &body));
+                assert!(!identity.is_body(index, &format!("{body}x")));
+                body.len()
+            })
+            .collect();
+        assert!(lengths.iter().any(|length| *length != lengths[0]), "{lengths:?}");
     }
 }

@@ -1,17 +1,34 @@
 //! Hands each message to its publisher when it is due.
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Instant,
 };
 
+use clap::{Args, value_parser};
+use nix::sys::prctl::set_timerslack;
 use tokio::sync::mpsc;
 
-use crate::{clock::Clock, plan::Plan};
+use crate::{clock::Clock, plan::Plan, scenario::Rate};
+
+/// `pacer`.
+#[derive(Clone, Debug, Args)]
+pub struct PacerArgs {
+    /// Messages a second.
+    #[arg(long, default_value = "5000")]
+    pub(crate) rate: Rate,
+    /// For how long.
+    #[arg(long, default_value_t = 10, value_parser = value_parser!(u64).range(1..=600))]
+    pub(crate) seconds: u64,
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+}
 
 /// Jobs that may wait for one publisher. So many are only reached when the generator itself is stuck.
 pub(crate) const JOBS_MAX: usize = 4_096;
@@ -30,23 +47,40 @@ pub(crate) struct Job {
 pub(crate) struct Pacer {
     thread: Option<JoinHandle<()>>,
     stop: Arc<AtomicBool>,
+    handed_over: Arc<AtomicU32>,
     overflowed: Arc<AtomicU64>,
 }
 
 impl Pacer {
     pub(crate) fn start(plan: Arc<Plan>, clock: Clock, publishers: Vec<mpsc::Sender<Job>>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let overflowed = Arc::new(AtomicU64::new(0));
+        let (handed_over, overflowed) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU64::new(0)));
         let thread = {
             let (stop, overflowed) = (Arc::clone(&stop), Arc::clone(&overflowed));
-            thread::spawn(move || pace(&plan, clock, &publishers, &stop, &overflowed))
+            let handed_over = Arc::clone(&handed_over);
+            let pace = move || {
+                // Else the kernel may wake it 50 µs later than it could.
+                let _ = set_timerslack(1);
+                pace(&plan, clock, &publishers, &stop, (&handed_over, &overflowed));
+            };
+            thread::Builder::new().name("pacer".to_owned()).spawn(pace).expect("a thread can be started")
         };
-        Self { thread: Some(thread), stop, overflowed }
+        Self { thread: Some(thread), stop, handed_over, overflowed }
     }
 
     /// Whether every message has been handed over.
     pub(crate) fn is_finished(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Messages that were due and handed over, or should have been.
+    pub(crate) fn handed_over(&self) -> u32 {
+        self.handed_over.load(Ordering::Relaxed)
+    }
+
+    /// No more messages leave.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Messages that didn't leave because their publisher had too many waiting, or had gone.
@@ -57,7 +91,7 @@ impl Pacer {
 
 impl Drop for Pacer {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.stop();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -69,7 +103,7 @@ fn pace(
     clock: Clock,
     publishers: &[mpsc::Sender<Job>],
     stop: &AtomicBool,
-    overflowed: &AtomicU64,
+    (handed_over, overflowed): (&AtomicU32, &AtomicU64),
 ) {
     for index in 0..plan.messages() {
         let intended = plan.intended(index);
@@ -85,6 +119,7 @@ fn pace(
         if publishers[plan.publisher(index)].try_send(job).is_err() {
             overflowed.fetch_add(1, Ordering::Relaxed);
         }
+        handed_over.store(index + 1, Ordering::Relaxed);
     }
 }
 
@@ -102,6 +137,7 @@ mod tests {
             rate_per_s: 10_000.0,
             warm_up: Duration::ZERO,
             duration: Duration::from_millis(20),
+            ..default
         }))
     }
 

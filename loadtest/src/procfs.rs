@@ -67,6 +67,20 @@ pub(crate) fn cpu_of_process(pid: u32) -> Duration {
     ticks(Stat::of(pid).map_or(0, |stat| stat.own_ticks))
 }
 
+/// CPU time that each of this process's threads has used, by thread id, with the thread's name.
+pub(crate) fn cpu_of_own_threads() -> Vec<(u32, String, Duration)> {
+    let Ok(entries) = fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
+    let thread = |entry: fs::DirEntry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        let stat = Stat::parse(&fs::read_to_string(entry.path().join("stat")).ok()?)?;
+        let name = fs::read_to_string(entry.path().join("comm")).ok()?.trim().to_owned();
+        Some((id, name, ticks(stat.own_ticks)))
+    };
+    entries.flatten().filter_map(thread).collect()
+}
+
 /// CPU time that a process and its children, living and ended, have used.
 pub(crate) fn cpu_of_family(pid: u32) -> Duration {
     let parent = Stat::of(pid).map_or(0, |stat| stat.own_ticks + stat.ended_children_ticks);

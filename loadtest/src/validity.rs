@@ -2,21 +2,109 @@
 
 use crate::{
     audit::Audit,
+    cpu::CpuUse,
     latency::{Key, Latencies, Measure},
+    run::{Connected, Outcome, Tripped},
 };
 
 /// A generator that is later than this at the 99th percentile measures itself.
 const SEND_LAG_P99_MS_MAX: f64 = 10.0;
+/// So is one whose lateness is more than this share of a limit that figures with it are judged by.
+const SEND_LAG_SHARE_MAX: f64 = 0.1;
+/// A thread that is busy for longer can't keep up when it matters.
+const BUSY_SHARE_MAX: f64 = 0.9;
+/// The same for what many threads and processes share.
+const MACHINE_SHARE_MAX: f64 = 0.95;
 /// Reasons of the same kind are told so often.
 const FLAWS_SHOWN_MAX: usize = 10;
 
-/// Why the run proves nothing, each with what to do about it; empty if it is valid.
+/// Why the run proves nothing, each with what to do about it; empty if it is valid. `tightest_ms` is the tightest limit
+/// that a figure with the generator's own lateness in it is judged by.
+pub(crate) fn of_run(
+    outcome: &Outcome,
+    audit: &Audit,
+    latencies: &Latencies,
+    tightest_ms: Option<f64>,
+) -> Vec<String> {
+    let lag_max = tightest_ms
+        .map_or(SEND_LAG_P99_MS_MAX, |limit| (limit * SEND_LAG_SHARE_MAX).min(SEND_LAG_P99_MS_MAX));
+    let mut reasons = unconnected(&outcome.connected);
+    reasons.extend(known(outcome.planned.map(u64::from), audit, &outcome.flaws));
+    reasons.extend(too_late(latencies, lag_max).filter(|_| outcome.planned.is_some()));
+    reasons.extend(too_busy(&outcome.cpu));
+    if outcome.tripped == Some(Tripped::Finding) && audit.is_clean() {
+        reasons.push(
+            "it ended early because a subscriber waited too long for a message, which came after all. Run it again \
+             without --fail-fast"
+                .to_owned(),
+        );
+    }
+    reasons
+}
+
+/// The same of what is known without the whole outcome.
 pub(crate) fn reasons(
     planned: Option<u64>,
     audit: &Audit,
     latencies: &Latencies,
     flaws: &[String],
 ) -> Vec<String> {
+    let mut reasons = known(planned, audit, flaws);
+    reasons.extend(too_late(latencies, SEND_LAG_P99_MS_MAX).filter(|_| planned.is_some()));
+    reasons
+}
+
+/// What leaves a run valid and limits it.
+pub(crate) fn notes(cpu: &CpuUse, cores: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(redis_s) = cpu.redis_s.filter(|used| *used > cpu.window_s * BUSY_SHARE_MAX) {
+        let percent = redis_s / cpu.window_s * 100.0;
+        notes.push(format!("Redis used {percent:.0} % of the one core that it can use: it limits this run"));
+    }
+    let known = [cpu.servers_s, cpu.postgres_s, cpu.redis_s, Some(cpu.generator_s)];
+    let share = known.into_iter().flatten().sum::<f64>() / (cpu.window_s * cores as f64);
+    if share > MACHINE_SHARE_MAX {
+        let percent = share * 100.0;
+        notes.push(format!(
+            "the generator and what it measures used {percent:.0} % of all {cores} cores: latencies include waiting for one"
+        ));
+    }
+    notes
+}
+
+fn unconnected(connected: &Connected) -> Vec<String> {
+    let Connected { publishers, publishers_wanted, subscribers, subscribers_wanted } = *connected;
+    [("publishers", publishers, publishers_wanted), ("subscribers", subscribers, subscribers_wanted)]
+        .into_iter()
+        .filter(|(_, there, wanted)| there < wanted)
+        .map(|(who, there, wanted)| {
+            format!("only {there} of {wanted} {who} connected. Look at the servers' limits and logs, or ask for fewer")
+        })
+        .collect()
+}
+
+fn too_busy(cpu: &CpuUse) -> Option<String> {
+    let thread = cpu.generator_busiest.as_ref().filter(|thread| thread.share > BUSY_SHARE_MAX)?;
+    Some(format!(
+        "the generator measures itself: its thread `{}` was busy for {:.0} % of the time. Lower the rate, use fewer \
+         clients, or run it on a machine of its own",
+        thread.name,
+        thread.share * 100.0
+    ))
+}
+
+fn too_late(latencies: &Latencies, limit_ms: f64) -> Option<String> {
+    let send_lag = Key { measure: Measure::SendLag, origin: None, recipient: None };
+    let lag = latencies.get(send_lag)?.percentile_ms(99.0);
+    (lag > limit_ms).then(|| {
+        format!(
+            "the generator fell behind its schedule: p99 of send_lag is {lag:.1} ms, the limit is {limit_ms} ms. \
+             Lower the rate, use fewer clients, or run nothing else on the machine"
+        )
+    })
+}
+
+fn known(planned: Option<u64>, audit: &Audit, flaws: &[String]) -> Vec<String> {
     let mut reasons: Vec<String> = flaws.iter().take(FLAWS_SHOWN_MAX).cloned().collect();
     if flaws.len() > FLAWS_SHOWN_MAX {
         reasons.push(format!("… and {} more like these", flaws.len() - FLAWS_SHOWN_MAX));
@@ -42,16 +130,6 @@ pub(crate) fn reasons(
         reasons.push(format!(
             "{unanswered} messages were not acknowledged ({how}), so that their latencies are missing from the \
              figures. {advice}"
-        ));
-    }
-    let send_lag = Key { measure: Measure::SendLag, origin: None, recipient: None };
-    if let Some(lag) = latencies.get(send_lag).map(|series| series.percentile_ms(99.0))
-        && planned.is_some()
-        && lag > SEND_LAG_P99_MS_MAX
-    {
-        reasons.push(format!(
-            "the generator fell behind its schedule: p99 of send_lag is {lag:.1} ms, the limit is \
-             {SEND_LAG_P99_MS_MAX} ms. Lower the rate, use fewer clients, or run nothing else on the machine"
         ));
     }
     reasons
@@ -107,5 +185,47 @@ mod tests {
         let reasons = reasons_of(|_| {}, 1, &flaws);
         assert_eq!(reasons.len(), FLAWS_SHOWN_MAX + 1);
         assert_eq!(reasons.last().unwrap(), "… and 90 more like these");
+    }
+
+    fn busy(share: f64) -> CpuUse {
+        let none = crate::cpu::Watched::default().cpu();
+        CpuUse {
+            generator_busiest: Some(crate::cpu::BusyThread { name: "publishers".to_owned(), share }),
+            generator_s: 0.5,
+            ..none.since(&none, std::time::Duration::from_secs(1), 1)
+        }
+    }
+
+    #[test]
+    fn a_generator_that_is_busy_all_the_time_makes_a_run_invalid() {
+        assert_eq!(too_busy(&busy(0.89)), None);
+        let reason = too_busy(&busy(0.97)).unwrap();
+        assert!(reason.contains("`publishers` was busy for 97 %"), "{reason}");
+    }
+
+    #[test]
+    fn clients_that_are_missing_make_a_run_invalid() {
+        let all = Connected { publishers: 3, publishers_wanted: 3, subscribers: 9, subscribers_wanted: 9 };
+        assert_eq!(unconnected(&all), [""; 0]);
+        let reasons = unconnected(&Connected { subscribers: 4, ..all });
+        assert!(reasons[0].starts_with("only 4 of 9 subscribers connected"), "{reasons:?}");
+    }
+
+    #[test]
+    fn a_tight_limit_takes_a_punctual_generator() {
+        let lag = Key { measure: Measure::SendLag, origin: None, recipient: None };
+        let latencies = Latencies::constant(lag, 3, 10);
+        assert_eq!(too_late(&latencies, SEND_LAG_P99_MS_MAX), None);
+        let reason = too_late(&latencies, 2.5).unwrap();
+        assert!(reason.contains("is 3.0 ms, the limit is 2.5 ms"), "{reason}");
+    }
+
+    #[test]
+    fn what_limits_a_run_is_noted() {
+        assert_eq!(notes(&busy(0.5), 2), [""; 0]);
+        let redis = CpuUse { redis_s: Some(0.95), ..busy(0.5) };
+        assert!(notes(&redis, 2)[0].starts_with("Redis used 95 %"));
+        let all = CpuUse { servers_s: Some(1.45), ..busy(0.5) };
+        assert!(notes(&all, 2)[0].contains("98 % of all 2 cores"));
     }
 }

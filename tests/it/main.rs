@@ -14,6 +14,7 @@ mod fault;
 mod hostile_input;
 mod http;
 mod layout;
+mod load;
 mod persist;
 mod prometheus;
 mod protocol;

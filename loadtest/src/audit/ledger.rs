@@ -37,6 +37,12 @@ pub(crate) struct Ledger {
     pub(crate) delivered: u64,
     counts: [u64; Kind::ALL.len()],
     examples: Vec<(Kind, u64)>,
+    /// Numbers between these, the second included, were missed by a subscriber that was away: they aren't owed.
+    absences: Vec<(u64, u64)>,
+    /// The last number before an absence that isn't over.
+    left_after: Option<u64>,
+    /// Numbers between these, the second included, were recovered after a reconnection.
+    recovered: Vec<(u64, u64)>,
     /// How the connection ended, if it did before it was meant to.
     pub(crate) closed: Option<Closed>,
 }
@@ -53,6 +59,9 @@ impl Ledger {
             delivered: 0,
             counts: [0; Kind::ALL.len()],
             examples: Vec::new(),
+            absences: Vec::new(),
+            left_after: None,
+            recovered: Vec::new(),
             closed: None,
         }
     }
@@ -79,6 +88,39 @@ impl Ledger {
         }
     }
 
+    /// The subscriber leaves; what follows isn't owed until it joins again.
+    pub(crate) fn leave(&mut self) {
+        self.left_after = Some(self.last_seq());
+    }
+
+    /// The subscriber is there again; what follows `last_seq` is owed.
+    pub(crate) fn join(&mut self, last_seq: u64) {
+        let Some(left_after) = self.left_after.take() else {
+            return;
+        };
+        let Some(place) = self.place(last_seq).filter(|_| last_seq > left_after) else {
+            return;
+        };
+        let was_whole = self.contiguous == self.received.len();
+        self.absences.push((left_after, last_seq));
+        self.received.resize(place + 1, Received::NOTHING);
+        if was_whole {
+            self.contiguous = self.received.len();
+        }
+    }
+
+    /// The subscriber is there again and asked for what it missed, up to `last_seq`.
+    pub(crate) fn recover(&mut self, last_seq: u64) {
+        if last_seq > self.position() {
+            self.recovered.push((self.position(), last_seq));
+        }
+    }
+
+    /// Whether this number was recovered after a reconnection, rather than delivered when it came.
+    pub(crate) fn is_recovered(&self, seq: u64) -> bool {
+        self.recovered.iter().any(|&(after, until)| after < seq && seq <= until)
+    }
+
     /// Counts something wrong with a delivery.
     pub(crate) fn note(&mut self, kind: Kind, seq: u64) {
         self.counts[kind as usize] += 1;
@@ -90,6 +132,11 @@ impl Ledger {
     /// The sequence number up to which everything that is owed has arrived.
     pub(crate) fn position(&self) -> u64 {
         self.baseline + self.contiguous as u64
+    }
+
+    /// Whether nothing is missing before what arrived, and nothing was wrong with it.
+    pub(crate) fn is_flawless(&self) -> bool {
+        self.contiguous == self.received.len() && self.counts.iter().all(|count| *count == 0)
     }
 
     /// The highest sequence number that arrived.
@@ -105,7 +152,9 @@ impl Ledger {
     /// Whether the subscriber should have got this sequence number: not what came before its subscription,
     /// nor what came after its connection had ended.
     pub(crate) fn is_owed(&self, seq: u64) -> bool {
-        seq > self.baseline && (self.closed.is_none() || seq <= self.last_seq())
+        let was_away = self.absences.iter().any(|&(after, until)| after < seq && seq <= until)
+            || self.left_after.is_some_and(|after| seq > after);
+        seq > self.baseline && !was_away && (self.closed.is_none() || seq <= self.last_seq())
     }
 
     /// Everything that arrived, with its sequence number.
@@ -170,6 +219,30 @@ mod tests {
         ledger.record(u64::MAX, received(0));
         assert_eq!(ledger.count(Kind::Corrupted), 2);
         assert_eq!(ledger.delivered, 0);
+    }
+
+    #[test]
+    fn nothing_is_owed_to_who_is_away() {
+        let mut ledger = Ledger::new(0, 0, 0, 100);
+        ledger.record(1, received(0));
+        ledger.leave();
+        assert!(ledger.is_owed(1) && !ledger.is_owed(2));
+        ledger.join(3);
+        assert_eq!(ledger.position(), 3);
+        assert_eq!([1, 2, 3, 4].map(|seq| ledger.is_owed(seq)), [true, false, false, true]);
+        ledger.record(4, received(3));
+        assert_eq!((ledger.position(), ledger.delivered), (4, 2));
+        assert!(Kind::ALL.iter().all(|&kind| ledger.count(kind) == 0));
+    }
+
+    #[test]
+    fn what_is_recovered_is_owed_and_known_to_be_late() {
+        let mut ledger = Ledger::new(0, 0, 0, 100);
+        ledger.record(1, received(0));
+        ledger.recover(3);
+        (2..=4).for_each(|seq| ledger.record(seq, received(0)));
+        assert_eq!([1, 2, 3, 4].map(|seq| ledger.is_recovered(seq)), [false, true, true, false]);
+        assert!((1..=4).all(|seq| ledger.is_owed(seq)));
     }
 
     #[test]

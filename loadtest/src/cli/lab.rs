@@ -50,6 +50,13 @@ pub struct TargetArgs {
     pub lab: LabArgs,
 }
 
+impl TargetArgs {
+    /// How many servers there are.
+    pub(crate) fn servers(&self) -> usize {
+        if self.target.is_empty() { usize::from(self.lab.servers) } else { self.target.len() }
+    }
+}
+
 impl From<&LabArgs> for LabOptions {
     fn from(args: &LabArgs) -> Self {
         Self {

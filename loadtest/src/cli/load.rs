@@ -1,6 +1,6 @@
 //! How much load, and what is asked of it.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
@@ -8,37 +8,11 @@ use super::{
     LabArgs, TargetArgs, TelemetryArgs,
     parse::{parse_body_bytes, parse_rate},
 };
-use crate::plan::{Layout, Workload};
-
-/// Who talks to whom, and how much.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Workload")]
-pub struct WorkloadArgs {
-    /// Messages a second, over all publishers, at a constant rate whatever the system does.
-    #[arg(long, default_value_t = 500.0, value_parser = parse_rate)]
-    pub rate: f64,
-    /// Seconds that are measured.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u64).range(1..=3_000))]
-    pub duration: u64,
-    /// Seconds before these that don't count for latency.
-    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(0..=600))]
-    pub warm_up: u64,
-    /// Channels.
-    #[arg(long, default_value_t = 50, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub channels: u16,
-    /// Publishing connections, spread evenly over the servers.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub publishers: u16,
-    /// Subscribing connections, spread evenly over channels and servers.
-    #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=20_000))]
-    pub subscribers: u16,
-    /// Length of each message's text.
-    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
-    pub body_bytes: usize,
-    /// Decides which message goes to which channel.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
+use crate::{
+    plan::{Bodies, Layout},
+    require::RequireArgs,
+    scenario::WorkloadArgs,
+};
 
 /// `run`.
 #[derive(Clone, Debug, Args)]
@@ -49,6 +23,9 @@ pub struct RunArgs {
     /// Write the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub require: RequireArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -72,6 +49,9 @@ pub struct AdrArgs {
     /// The claims [default: observability/budget.toml as it was when this program was built].
     #[arg(long, value_name = "FILE")]
     pub budget: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub require: RequireArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
@@ -133,31 +113,14 @@ pub struct IdleArgs {
     pub lab: LabArgs,
 }
 
-impl From<&WorkloadArgs> for Workload {
-    fn from(args: &WorkloadArgs) -> Self {
-        Self {
-            layout: Layout {
-                channels: usize::from(args.channels),
-                publishers: usize::from(args.publishers),
-                subscribers: usize::from(args.subscribers),
-                body_bytes: args.body_bytes,
-                seed: args.seed,
-            },
-            rate_per_s: args.rate,
-            warm_up: Duration::from_secs(args.warm_up),
-            duration: Duration::from_secs(args.duration),
-        }
-    }
-}
-
 impl From<&SaturateArgs> for Layout {
     fn from(args: &SaturateArgs) -> Self {
         Self {
             channels: usize::from(args.channels),
             publishers: usize::from(args.publishers),
             subscribers: usize::from(args.subscribers),
-            body_bytes: args.body_bytes,
-            seed: 1,
+            body_bytes: Bodies::Fixed(args.body_bytes),
+            ..Self::default()
         }
     }
 }

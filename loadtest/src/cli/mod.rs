@@ -10,11 +10,11 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     lab::{KeptLabArgs, LabArgs, TargetArgs},
-    load::{AdrArgs, IdleArgs, RunArgs, SaturateArgs, WorkloadArgs},
+    load::{AdrArgs, IdleArgs, RunArgs, SaturateArgs},
     telemetry::{CalibrateArgs, CostArgs, TelemetryArgs, ViewsArgs},
     tools::{DoctorArgs, RenderArgs, TraceArgs, WhichTrace},
 };
-use crate::exit;
+use crate::{exit, pacer::PacerArgs};
 
 /// Where traces are kept, below the folder in which the program runs.
 const TRACES_FILE: &str = "results/traces.json";
@@ -62,6 +62,8 @@ pub enum Command {
     /// Open idle connections to one server, and report what each costs in memory.
     #[command(after_help = exit::HELP)]
     Idle(IdleArgs),
+    /// Measure how late the generator itself is: its clockwork alone, without servers.
+    Pacer(PacerArgs),
     /// Compare three views of one run, hop by hop: what clients measured, Prometheus, and the spans.
     #[command(after_help = exit::HELP)]
     Views(ViewsArgs),
@@ -84,18 +86,10 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::plan::Workload;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_defaults_of_the_flags_are_those_of_the_workload() {
-        let cli = Cli::parse_from(["hopline-loadtest", "run"]);
-        let Command::Run(args) = cli.command else { unreachable!() };
-        assert_eq!(Workload::from(&args.workload), Workload::default());
     }
 
     /// The generator's command in the stack of containers, with the variables' defaults and servers that resolve here.

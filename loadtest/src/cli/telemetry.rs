@@ -93,6 +93,7 @@ impl From<&ViewsArgs> for Workload {
             rate_per_s: args.rate,
             warm_up: Duration::ZERO,
             duration: Duration::from_secs(args.duration),
+            ..Self::default()
         }
     }
 }

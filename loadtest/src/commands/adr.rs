@@ -1,6 +1,8 @@
 //! `adr`: which of the decision's claims hold?
 
-use super::{Ground, telemetry::Telling};
+use hopline::hop::Hop;
+
+use super::run::Load;
 use crate::{
     budget::Budget,
     cli::AdrArgs,
@@ -8,24 +10,26 @@ use crate::{
     plan::Workload,
     progress::Progress,
     report::{Conclusion, RunReport, publish},
-    verdict::judge,
+    verdict::{Judged, judge},
 };
 
 pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let budget = Budget::load(args.budget.as_deref())?;
     let mut progress = Progress::new();
-    let telling = Telling::start(&args.telemetry, args.target.target.is_empty(), &progress).await?;
-    let ground = Ground::prepare(&args.target, telling.otlp_endpoint(), &mut progress).await?;
-    let workload = Workload::from(&args.workload);
-    let (measured, latencies) = super::run::measure(&workload, &ground, &telling, &mut progress).await?;
+    let totals = budget.latencies().filter(|(_, limit)| limit.hop == Hop::Total);
+    let claimed_ms = totals.map(|(_, limit)| limit.limit_ms).reduce(f64::min);
+    let load = Load { workload: Workload::from(&args.workload), require: &args.require, claimed_ms };
+    let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
     drop(progress);
-    let claims = judge(&budget, &latencies, &measured.audit, measured.invalid.is_empty());
-    let result =
-        Conclusion::of(&measured.invalid, &measured.audit, &claims).with_traces(measured.traces.as_ref());
-    let proven = Conclusion::of(&measured.invalid, &measured.audit, &[])
-        .with_traces(measured.traces.as_ref())
-        == Conclusion::Pass;
-    let report = RunReport { result, workload, measured, decision: Some(budget.decision), claims };
+    let measured = &loaded.measured;
+    let is_valid = measured.invalid.is_empty();
+    let claims = judge(&budget, &loaded.latencies, &measured.audit, is_valid);
+    let of_claims = |claims: &[Judged]| {
+        Conclusion::of(&measured.invalid, &measured.audit, claims).with_traces(measured.traces.as_ref())
+    };
+    let (result, proven) = (of_claims(&claims), of_claims(&[]) == Conclusion::Pass);
+    let report = loaded.report(load.workload, result);
+    let report = RunReport { decision: Some(budget.decision), claims, ..report };
     publish(&report, Some(&args.json))?;
-    Ok(if args.exit_zero && proven { Exit::Pass } else { result.exit() })
+    Ok(if args.exit_zero && proven { Exit::Pass } else { report.result.exit() })
 }

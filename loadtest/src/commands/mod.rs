@@ -6,6 +6,7 @@ mod cost;
 mod doctor;
 mod idle;
 mod lab;
+mod pacer;
 mod render;
 mod run;
 mod saturate;
@@ -14,7 +15,10 @@ mod telemetry;
 mod trace;
 mod views;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, UdpSocket},
+};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -24,11 +28,12 @@ use crate::{
     cpu::Watched,
     exit::Exit,
     lab::{Lab, LabOptions},
-    latency::Latencies,
+    latency::{Latencies, Reconciliation},
     machine::Machine,
     progress::Progress,
     report::{Measured, Memory, Throughput, rows},
     run::{Outcome, Target},
+    validity,
 };
 
 /// Traces that are written to a file.
@@ -48,6 +53,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Saturate(args) => saturate::execute(&args).await,
         Command::Trace(args) => trace::execute(&args),
         Command::Idle(args) => idle::execute(&args).await,
+        Command::Pacer(args) => pacer::execute(&args).await,
         Command::Render(args) => render::execute(&args),
     }
 }
@@ -81,6 +87,12 @@ impl Ground {
         Ok(Self { lab: Some(lab), target })
     }
 
+    /// Whether a server runs on this machine.
+    fn is_co_located(&self) -> bool {
+        let is_here = |addr: &SocketAddr| UdpSocket::bind((addr.ip(), 0)).is_ok();
+        self.lab.is_some() || self.target.servers.iter().any(is_here)
+    }
+
     fn name(&self) -> String {
         if let Some(lab) = &self.lab {
             return format!("lab, servers: {}", lab.servers().len());
@@ -99,6 +111,7 @@ impl Ground {
         invalid: Vec<String>,
     ) -> Measured {
         let window = outcome.cpu.window_s;
+        let machine = Machine::describe(self.lab.as_ref());
         let acknowledged = outcome
             .evidence
             .records
@@ -107,12 +120,16 @@ impl Ground {
             .count();
         Measured {
             target: self.name(),
-            machine: Machine::describe(self.lab.as_ref()),
+            co_located: self.is_co_located(),
+            notes: validity::notes(&outcome.cpu, machine.cores),
+            machine,
+            clients: outcome.connected,
             throughput: Throughput {
                 acknowledged_per_s: acknowledged as f64 / window,
                 delivered_per_s: outcome.cpu.deliveries as f64 / window,
             },
             latencies: rows(latencies),
+            reconciliation: Reconciliation::of(outcome),
             cpu: outcome.cpu.clone(),
             memory_bytes: memory,
             audit,

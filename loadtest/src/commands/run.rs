@@ -3,46 +3,108 @@
 use super::{Ground, MemoryWatch, telemetry::Telling};
 use crate::{
     audit::audit,
-    cli::RunArgs,
+    cli::{RunArgs, TargetArgs, TelemetryArgs},
     exit::Exit,
     latency::Latencies,
-    plan::{Plan, Workload},
+    plan::Workload,
+    preflight,
     progress::Progress,
     report::{Conclusion, Measured, RunReport, publish},
-    run, validity,
+    require::{self, RequireArgs, Required},
+    run::{self, Tripped},
+    validity,
 };
 
 pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let telling = Telling::start(&args.telemetry, args.target.target.is_empty(), &progress).await?;
-    let ground = Ground::prepare(&args.target, telling.otlp_endpoint(), &mut progress).await?;
     let workload = Workload::from(&args.workload);
-    let (measured, _) = measure(&workload, &ground, &telling, &mut progress).await?;
+    let load = Load { workload, require: &args.require, claimed_ms: None };
+    let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
     drop(progress);
+    let measured = &loaded.measured;
     let result =
         Conclusion::of(&measured.invalid, &measured.audit, &[]).with_traces(measured.traces.as_ref());
-    let report = RunReport { result, workload, measured, decision: None, claims: Vec::new() };
+    let report = loaded.report(load.workload, result);
     publish(&report, args.json.as_deref())?;
-    Ok(result.exit())
+    Ok(report.result.exit())
 }
 
-/// Runs a workload, audits it and asks whether it proves anything.
-pub(super) async fn measure(
-    workload: &Workload,
-    ground: &Ground,
-    telling: &Telling,
-    progress: &mut Progress,
-) -> anyhow::Result<(Measured, Latencies)> {
-    let mut memory = MemoryWatch::default();
-    memory.look(&ground.target.watched);
-    let outcome = run::run(workload, &ground.target, telling.telemetry()?, progress).await?;
-    memory.look(&ground.target.watched);
-    progress.step("auditing");
-    let audit = audit(&outcome.evidence);
-    let latencies = Latencies::of(&outcome);
-    let planned = u64::from(Plan::new(workload).messages());
-    let invalid = validity::reasons(Some(planned), &audit, &latencies, &outcome.flaws);
-    let traces = telling.report(&outcome, &workload.layout, ground.lab.as_ref(), progress).await?;
-    let measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
-    Ok((Measured { traces, ..measured }, latencies))
+/// A workload and what is required of it.
+pub(super) struct Load<'a> {
+    pub(super) workload: Workload,
+    pub(super) require: &'a RequireArgs,
+    /// The tightest limit of claims that the generator's lateness is part of.
+    pub(super) claimed_ms: Option<f64>,
+}
+
+/// What became of it.
+pub(super) struct Loaded {
+    pub(super) measured: Measured,
+    pub(super) latencies: Latencies,
+    pub(super) requirements: Vec<Required>,
+    tripped: Option<Tripped>,
+}
+
+impl Load<'_> {
+    /// Looks whether the machine can do it, gets servers, and runs it.
+    pub(super) async fn carry_out(
+        &self,
+        telemetry: &TelemetryArgs,
+        target: &TargetArgs,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Loaded> {
+        preflight::check(&self.workload.layout, target.servers())?;
+        let telling = Telling::start(telemetry, target.target.is_empty(), progress).await?;
+        let ground = Ground::prepare(target, telling.otlp_endpoint(), progress).await?;
+        self.measure(&ground, &telling, progress).await
+    }
+
+    /// Runs the workload, audits it, asks whether it proves anything, and judges what is required.
+    async fn measure(
+        &self,
+        ground: &Ground,
+        telling: &Telling,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Loaded> {
+        let RequireArgs { require, fail_fast } = self.require;
+        let mut memory = MemoryWatch::default();
+        memory.look(&ground.target.watched);
+        let watch =
+            |plan: &_, window_us| fail_fast.then(|| require::watch(require, &self.workload, plan, window_us));
+        let telemetry = telling.telemetry()?;
+        let outcome = run::run_watched(&self.workload, &ground.target, telemetry, watch, progress).await?;
+        memory.look(&ground.target.watched);
+        progress.step("auditing");
+        let audit = audit(&outcome.evidence);
+        let mut latencies = Latencies::of(&outcome);
+        let tightest_ms = require::tightest_ms(require).into_iter().chain(self.claimed_ms).reduce(f64::min);
+        let invalid = validity::of_run(&outcome, &audit, &latencies, tightest_ms);
+        let layout = &self.workload.layout;
+        let traces = telling.report(&outcome, layout, ground.lab.as_ref(), progress).await?;
+        latencies.add(telling.latencies(&outcome));
+        let mut measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
+        measured.traces = traces;
+        let tripped = outcome.tripped;
+        let judge = |requirement| Required::judge(requirement, &measured, &latencies, tripped.as_ref());
+        let requirements = require.iter().map(judge).collect();
+        Ok(Loaded { measured, latencies, requirements, tripped })
+    }
+}
+
+impl Loaded {
+    /// The report of a run without claims.
+    pub(super) fn report(mut self, workload: Workload, result: Conclusion) -> RunReport {
+        if self.measured.invalid.is_empty() {
+            self.measured.invalid.extend(self.requirements.iter().filter_map(Required::unjudged));
+        }
+        RunReport {
+            result: result.and(&self.requirements),
+            workload,
+            measured: self.measured,
+            decision: None,
+            claims: Vec::new(),
+            requirements: self.requirements,
+            ended_early: self.tripped.is_some(),
+        }
+    }
 }

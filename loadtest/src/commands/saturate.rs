@@ -9,6 +9,7 @@ use crate::{
     exit::Exit,
     latency::Latencies,
     plan::Layout,
+    preflight,
     progress::Progress,
     report::{Conclusion, SaturateReport, publish},
     run::{self, ClosedLoop, Outcome, Tally},
@@ -17,8 +18,9 @@ use crate::{
 
 pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let ground = Ground::prepare(&args.target, None, &mut progress).await?;
     let layout = Layout::from(args);
+    preflight::check(&layout, args.target.servers())?;
+    let ground = Ground::prepare(&args.target, None, &mut progress).await?;
     let outstanding = usize::from(args.outstanding);
     let mut memory = MemoryWatch::default();
     let duration = Duration::from_secs(args.seconds);
@@ -28,7 +30,7 @@ pub(super) async fn execute(args: &SaturateArgs) -> anyhow::Result<Exit> {
     progress.step("auditing");
     let audit = audit(&outcome.evidence);
     let latencies = Latencies::of(&outcome);
-    let invalid = validity::reasons(None, &audit, &latencies, &outcome.flaws);
+    let invalid = validity::of_run(&outcome, &audit, &latencies, None);
     let per_second = per_second(&outcome, args.seconds);
     let mut settled = per_second[1..].to_vec();
     settled.sort_unstable();

@@ -11,11 +11,12 @@ use crate::{
     cli::TelemetryArgs,
     http,
     lab::Lab,
+    latency::{Series, traced},
     metrics::{self, Metrics, Serving},
     plan::Layout,
     progress::Progress,
     report::{SavedTraces, SlowTrace, TraceReport},
-    run::{Outcome, Telemetry, Traced},
+    run::{Outcome, Telemetry, Traced, is_counted},
     spans::{Outbox, Sampling, SpanCounts},
     traces::{Completeness, Expected, Receiver, Store, save},
 };
@@ -68,6 +69,11 @@ impl Telling {
         let outbox = is_traced.then(|| Outbox::start(endpoint.as_deref())).transpose()?;
         let sampling = (is_traced || share <= 0.0).then(|| Sampling::new(share));
         Ok(Telemetry { sampling, outbox, metrics: self.metrics.clone() })
+    }
+
+    /// What only traces tell; once [`Self::report`] has waited for them.
+    pub(super) fn latencies(&self, outcome: &Outcome) -> Vec<Series> {
+        self.receiver.as_ref().map_or_else(Vec::new, |receiver| traced(&receiver.store(), outcome))
     }
 
     /// Waits for the last spans, saves the traces, and says what became of them.
@@ -156,10 +162,11 @@ async fn settle(
     }
 }
 
-/// By channel and server, whether there are subscribers.
+/// By channel and server, whether there are subscribers that get every message.
 fn has_recipients(layout: &Layout, servers: usize) -> Vec<Vec<bool>> {
     let mut has = vec![vec![false; servers]; layout.channels];
-    for subscriber in 0..layout.subscribers {
+    let habits = layout.habits();
+    for subscriber in (0..layout.subscribers).filter(|&number| is_counted(habits[number].as_ref())) {
         let server = layout.subscribers_server(subscriber, servers);
         has[layout.subscribers_channel(subscriber)][server] = true;
     }

@@ -27,7 +27,6 @@ pub(crate) struct Effort {
     pub(crate) lab: LabOptions,
 }
 
-const SATURATING: Layout = Layout { channels: 1, publishers: 48, subscribers: 3, body_bytes: 200, seed: 1 };
 const OUTSTANDING: usize = 8;
 
 /// Starts a lab of its own, so that nothing of the last setup is left.
@@ -64,8 +63,9 @@ async fn load(setup: Setup, effort: &Effort, lab: &Lab, progress: &mut Progress)
     let mut invalid = validity::reasons(Some(planned), &audit, &latencies, &outcome.flaws);
     let total = Key { measure: Measure::Hop(Hop::Total), origin: None, recipient: None };
     let total = latencies.get(total).map(Series::summary);
+    let saturating = Layout { channels: 1, publishers: 48, subscribers: 3, ..Layout::default() };
     let closed_loop =
-        ClosedLoop { layout: &SATURATING, outstanding: OUTSTANDING, duration: effort.saturated, sampling };
+        ClosedLoop { layout: &saturating, outstanding: OUTSTANDING, duration: effort.saturated, sampling };
     let saturated = run::rate(&closed_loop, &target, progress).await?;
     invalid.extend(saturated.flaws);
     if total.is_none() || saturated.acknowledged_per_s <= 0.0 {

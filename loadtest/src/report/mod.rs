@@ -2,6 +2,8 @@
 
 mod claims;
 mod cost;
+mod pacer;
+mod required;
 mod terminal;
 mod traces;
 mod views;
@@ -22,12 +24,15 @@ use crate::{
     audit::Audit,
     cpu::CpuUse,
     exit::Exit,
-    latency::{Key, Latencies, Summary},
+    latency::{Key, Latencies, Reconciliation, Summary},
     machine::Machine,
     plan::{Layout, Workload},
+    require::Required,
+    run::Connected,
     verdict::{Judged, Verdict},
 };
 pub(crate) use cost::CostReport;
+pub(crate) use pacer::PacerReport;
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use views::{CalibrationReport, ViewsReport};
 pub(crate) use waterfall::waterfall;
@@ -60,6 +65,16 @@ impl Conclusion {
     /// The same, or a failure if the traces fall short of what was asked of them.
     pub(crate) fn with_traces(self, traces: Option<&TraceReport>) -> Self {
         if traces.is_some_and(|traces| !traces.shortcomings.is_empty()) { Self::Fail } else { self }
+    }
+
+    /// The same with requirements: one that isn't met fails, and one without a verdict proves nothing.
+    pub(crate) fn and(self, required: &[Required]) -> Self {
+        let any = |verdict| required.iter().any(|required| required.verdict == verdict);
+        match self {
+            _ if any(Verdict::DoesNotHold) => Self::Fail,
+            Self::Pass if any(Verdict::NotMeasured) => Self::Invalid,
+            otherwise => otherwise,
+        }
     }
 
     /// The exit code that says so.
@@ -105,12 +120,19 @@ pub(crate) struct Throughput {
 pub(crate) struct Measured {
     /// Where the servers were: `lab`, or their addresses.
     pub(crate) target: String,
+    /// Whether servers ran on the generator's machine: they compete for its processors.
+    pub(crate) co_located: bool,
     /// What it ran on.
     pub(crate) machine: Machine,
+    /// How many clients there were.
+    pub(crate) clients: Connected,
     /// How much went through.
     pub(crate) throughput: Throughput,
     /// Latencies in milliseconds, hop by hop.
     pub(crate) latencies: Vec<LatencyRow>,
+    /// Whether the hops add up to `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reconciliation: Option<Reconciliation>,
     /// Processor time.
     pub(crate) cpu: CpuUse,
     /// Resident memory of each server, in bytes.
@@ -120,6 +142,9 @@ pub(crate) struct Measured {
     /// The traces, if messages were traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traces: Option<TraceReport>,
+    /// What limited the run, if anything did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     /// Why the run proves nothing; empty if it is valid.
     pub(crate) invalid: Vec<String>,
 }
@@ -151,6 +176,11 @@ pub(crate) struct RunReport {
     /// Its claims.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) claims: Vec<Judged>,
+    /// What was required.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) requirements: Vec<Required>,
+    /// Whether it ended before its time, because it couldn't be passed any more.
+    pub(crate) ended_early: bool,
 }
 
 /// The report of `saturate`.

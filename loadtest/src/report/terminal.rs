@@ -10,14 +10,14 @@ use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableSt
 
 use super::{
     Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
-    traces::traces,
+    required::required, traces::traces,
 };
 use crate::{
     audit::{Audit, Kind},
     cpu::CpuUse,
-    latency::{Key, Summary},
+    latency::{Key, Reconciliation, Summary},
     machine::Machine,
-    plan::Layout,
+    plan::{Churn, Layout, Popularity, Reconnect, Spread, Workload},
 };
 
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
@@ -65,7 +65,7 @@ impl Report for RunReport {
             "Workload",
             &format!(
                 "{} messages/s for {} s after {} s of warm-up; {}",
-                workload.rate_per_s,
+                rates(workload),
                 workload.duration.as_secs_f64(),
                 workload.warm_up.as_secs_f64(),
                 layout(&workload.layout)
@@ -75,6 +75,12 @@ impl Report for RunReport {
         if let Some(decision) = &self.decision {
             let _ = writeln!(text, "\n{decision}");
             let _ = writeln!(text, "{}", claims(&self.claims, style));
+        }
+        if !self.requirements.is_empty() {
+            let _ = writeln!(text, "\n{}", required(&self.requirements, style));
+        }
+        if self.ended_early {
+            let _ = writeln!(text, "\nIt ended before its time, because it couldn't be passed any more.");
         }
         ending(&mut text, self.result, &self.measured.invalid);
         text
@@ -149,16 +155,50 @@ pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
 }
 
+fn rates(workload: &Workload) -> String {
+    if workload.steps.is_empty() {
+        return workload.rate_per_s.to_string();
+    }
+    let rates: Vec<String> = workload.steps.iter().map(|step| step.rate_per_s.to_string()).collect();
+    rates.join(" → ")
+}
+
 fn layout(layout: &Layout) -> String {
-    format!(
+    let mut text = format!(
         "{} publishers, {} channels, {} subscribers, {} B bodies",
         layout.publishers, layout.channels, layout.subscribers, layout.body_bytes
-    )
+    );
+    match layout.popularity {
+        Popularity::Uniform => {}
+        Popularity::Zipf(exponent) => {
+            let _ = write!(text, ", channels by Zipf's law with {exponent}");
+        }
+        Popularity::HotShare(share) => {
+            let _ = write!(text, ", {:.0} % to one channel", share * 100.0);
+        }
+    }
+    if layout.spread == Spread::OneServer {
+        text.push_str(", subscribers on one server");
+    }
+    if let Some(Reconnect { share, every_s }) = layout.reconnect {
+        let _ = write!(text, ", {:.0} % reconnect every {every_s} s", share * 100.0);
+    }
+    if let Some(Churn { share, stay_s, away_s }) = layout.churn {
+        let _ = write!(text, ", {:.0} % stay {stay_s} s and are away {away_s} s", share * 100.0);
+    }
+    text
 }
 
 fn measured(text: &mut String, measured: &Measured, style: Style) {
     line(text, "Target", &measured.target);
     line(text, "Machine", &machine(&measured.machine));
+    if measured.co_located {
+        line(
+            text,
+            "Co-located",
+            "the generator shares these cores with the servers; part of each figure is its own",
+        );
+    }
     line(
         text,
         "Throughput",
@@ -197,6 +237,13 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         table.add_row(cells);
     }
     let _ = writeln!(text, "\n{table}");
+    if let Some(Reconciliation { p50_percent, p90_percent, .. }) = measured.reconciliation {
+        let share = format!("{p50_percent:.1} % of total is in no hop (median; p90 {p90_percent:.1} %)");
+        line(text, "Reconciled", &share);
+    }
+    for note in &measured.notes {
+        line(text, "Note", note);
+    }
 }
 
 fn machine(machine: &Machine) -> String {

@@ -8,8 +8,8 @@ use tokio::time::{interval, sleep};
 
 use super::{
     HEAD_START, Outcome, Tally, Target,
-    crowd::{Crowd, Talk},
-    deliveries_within, micros,
+    crowd::{Crowd, Rules, Talk},
+    deliveries_within, micros, servers,
 };
 use crate::{clock::Clock, cpu::CpuTimes, plan::Layout, progress::Progress, spans::Sampling};
 
@@ -50,10 +50,22 @@ pub(crate) async fn hammer(
     talk.drain(progress).await;
     let mut flaws = Vec::new();
     watch(&talk.shared.tally);
-    let (evidence, samples) = talk.evidence(target, progress, &mut flaws).await?;
+    let connected = talk.connected;
+    let (evidence, noted) = talk.evidence(target, progress, &mut flaws).await?;
     let deliveries = deliveries_within(&evidence, &(0..until_us));
-    let cpu = after.since(&before, closed_loop.duration, deliveries);
-    Ok(Outcome { evidence, samples, window_us: 0..until_us, cpu, traced: None, flaws })
+    Ok(Outcome {
+        samples: noted.samples,
+        visits: noted.visits,
+        window_us: 0..until_us,
+        cpu: after.since(&before, closed_loop.duration, deliveries),
+        servers: servers(closed_loop.layout, target),
+        planned: None,
+        traced: None,
+        tripped: None,
+        evidence,
+        connected,
+        flaws,
+    })
 }
 
 /// Lets publishers talk, and only counts the answers.
@@ -78,9 +90,10 @@ async fn talk(
     mut watch: impl FnMut(&Tally),
 ) -> anyhow::Result<(Talk, CpuTimes)> {
     let ClosedLoop { layout, outstanding, duration, sampling } = *closed_loop;
-    let crowd = Crowd::connect(layout, target, |_| 0, LENGTH_MAX, sampling, |_, _| None, progress).await?;
+    let rules = Rules { sampling, watch: None };
+    let crowd = Crowd::connect(layout, target, |_| 0, LENGTH_MAX, rules, |_, _| None, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
-    let (mut talk, publishers) = crowd.listen(clock);
+    let (mut talk, publishers) = crowd.listen(clock, duration);
     sleep(HEAD_START).await;
     let until_us = micros(duration);
     let last = u16::try_from(layout.channels - 1).context("too many channels")?;
@@ -91,7 +104,12 @@ async fn talk(
         let mut random = StdRng::seed_from_u64(layout.seed.wrapping_add(number as u64));
         talk.perform(async move {
             let channels = move || random.random_range(0..=last);
-            publisher.hammer(&shared, clock, outstanding, until_us, channels, stop).await
+            match publisher {
+                Ok(publisher) => {
+                    publisher.hammer(&shared, clock, outstanding, until_us, channels, stop).await
+                }
+                Err(nothing) => nothing,
+            }
         });
     }
     progress.step_of("publishing as fast as answers come (seconds)", duration.as_secs());

@@ -4,10 +4,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use futures_util::{
-    StreamExt, TryStreamExt,
+    StreamExt,
     future::join_all,
     stream::{self, BoxStream},
 };
+use serde::Serialize;
 use tokio::{
     sync::oneshot,
     task::JoinHandle,
@@ -15,10 +16,10 @@ use tokio::{
 };
 
 use super::{
-    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, history,
+    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, Visit, Watch, history,
     publisher::{Published, Publisher},
     stage::Stage,
-    subscriber::{Delivered, Subscriber},
+    subscriber::{Delivered, Seat, Subscriber},
 };
 use crate::{
     audit::{Evidence, Ledger, Records},
@@ -38,8 +39,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Crowd {
     shared: Arc<Shared>,
-    subscribers: Vec<Subscriber>,
-    publishers: Vec<Publisher>,
+    subscribers: Vec<Result<Subscriber, Delivered>>,
+    publishers: Vec<Result<Publisher, Published>>,
     stage: Stage,
 }
 
@@ -51,23 +52,43 @@ pub(super) struct Talk {
     stage: Stage,
     /// Dropping these stops the tasks.
     stops: Vec<oneshot::Sender<()>>,
+    pub(super) connected: Connected,
+}
+
+/// How many clients there are, and how many were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Connected {
+    pub(crate) publishers: usize,
+    pub(crate) publishers_wanted: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) subscribers_wanted: usize,
+}
+
+/// What holds for all of a run's messages.
+#[derive(Debug, Default)]
+pub(super) struct Rules {
+    /// Which messages are traced.
+    pub(super) sampling: Option<Sampling>,
+    /// Whether the run may end before its time.
+    pub(super) watch: Option<Watch>,
 }
 
 /// What the clients know.
 pub(super) struct Gathered {
     pub(super) records: Records,
     pub(super) ledgers: Vec<Ledger>,
-    pub(super) samples: Vec<HopSample>,
+    pub(super) noted: Noted,
 }
 
 impl Crowd {
-    /// Connects all clients; each subscriber is subscribed then.
+    /// Connects all clients; each subscriber is subscribed then. What some couldn't is told at the end; an error
+    /// means that none could.
     pub(super) async fn connect(
         layout: &Layout,
         target: &Target,
         messages_of: impl Fn(usize) -> usize + Sync,
         length_max: usize,
-        sampling: Option<Sampling>,
+        rules: Rules,
         observe: impl FnOnce(&Identity, &[String]) -> Option<Observer>,
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
@@ -76,19 +97,15 @@ impl Crowd {
         let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
         let tally = Tally::new(layout.channels, listens_to);
         let observer = observe(&identity, &channels);
-        let shared = Arc::new(Shared { identity, channels, tally, sampling, observer });
+        let Rules { sampling, watch } = rules;
+        let shared = Arc::new(Shared { identity, channels, tally, sampling, observer, watch });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
-        let mut noted = HashSet::new();
-        let subscribers = stream::iter(0..layout.subscribers).map(|number| {
-            let server = layout.subscribers_server(number, target.servers.len());
-            let channel = layout.subscribers_channel(number);
-            let notes_timing = noted.insert((server, channel));
-            let (addr, shared) = (target.servers[server], Arc::clone(&shared));
+        let subscribers = stream::iter(seats(layout, target)).map(|seat| {
+            let shared = Arc::clone(&shared);
             async move {
-                let name = &shared.channels[channel];
-                let ledger = |last| Ledger::new(number, channel, last, length_max);
-                Subscriber::connect(addr, name, notes_timing, ledger).await
+                let connecting = Subscriber::connect(seat, &shared.channels[seat.channel], length_max);
+                connecting.await.map_err(|error| (Delivered::nothing(seat, &error), error))
             }
         });
         let subscribers = in_step(subscribers.buffered(CONNECTING_MAX).boxed(), progress).await?;
@@ -100,16 +117,25 @@ impl Crowd {
             let messages = messages_of(number);
             let (addr, publishers) = (target.servers[server], layout.publishers);
             let connecting = stage.handle().spawn(Publisher::connect(addr, number, publishers, messages));
-            async move { connecting.await.context("a publisher's task failed")? }
+            async move {
+                let connected = connecting.await.context("a publisher's task failed").flatten();
+                connected.map_err(|error| (Published::nothing(messages, &error), error))
+            }
         });
         let publishers = in_step(publishers.buffered(CONNECTING_MAX).boxed(), progress).await?;
         Ok(Self { shared, subscribers, publishers, stage })
     }
 
     /// Starts the subscribers; the publishers are still to be started.
-    pub(super) fn listen(self, clock: Clock) -> (Talk, Vec<Publisher>) {
+    pub(super) fn listen(self, clock: Clock, until: Duration) -> (Talk, Vec<Result<Publisher, Published>>) {
+        let connected = Connected {
+            publishers: self.publishers.iter().flatten().count(),
+            publishers_wanted: self.publishers.len(),
+            subscribers: self.subscribers.iter().flatten().count(),
+            subscribers_wanted: self.subscribers.len(),
+        };
         if let Some(observer) = &self.shared.observer {
-            observer.begin(clock, self.publishers.len(), self.subscribers.len());
+            observer.begin(clock, connected.publishers, connected.subscribers);
         }
         let mut talk = Talk {
             shared: self.shared,
@@ -117,11 +143,20 @@ impl Crowd {
             publishers: Vec::new(),
             stage: self.stage,
             stops: Vec::new(),
+            connected,
         };
         for subscriber in self.subscribers {
             let shared = Arc::clone(&talk.shared);
             let stop = talk.stop();
-            talk.subscribers.push(tokio::spawn(async move { subscriber.listen(&shared, clock, stop).await }));
+            talk.subscribers.push(tokio::spawn(async move {
+                match subscriber {
+                    Ok(subscriber) => subscriber.listen(&shared, clock, until, stop).await,
+                    Err(nothing) => {
+                        shared.tally.subscriber_gone(nothing.ledger.subscriber);
+                        nothing
+                    }
+                }
+            }));
         }
         (talk, self.publishers)
     }
@@ -163,24 +198,25 @@ impl Talk {
         target: &Target,
         progress: &mut Progress,
         flaws: &mut Vec<String>,
-    ) -> anyhow::Result<(Evidence, Vec<HopSample>)> {
+    ) -> anyhow::Result<(Evidence, Noted)> {
         let shared = Arc::clone(&self.shared);
-        let Gathered { records, ledgers, samples } = self.gather(flaws).await?;
+        let Gathered { records, ledgers, noted } = self.gather(flaws).await?;
         progress.step("reading the channels' history back");
         let history = history::read(&target.servers, &shared).await?;
         let channels = shared.channels.clone();
-        Ok((Evidence { channels, records, ledgers, history }, samples))
+        Ok((Evidence { channels, records, ledgers, history }, noted))
     }
 
     /// Stops the clients and gathers what they know.
     pub(super) async fn gather(self, flaws: &mut Vec<String>) -> anyhow::Result<Gathered> {
         drop(self.stops);
-        let (mut ledgers, mut samples) = (Vec::new(), Vec::new());
+        let (mut ledgers, mut noted) = (Vec::new(), Noted::default());
         for delivered in join_all(self.subscribers).await {
             let delivered = delivered.context("a subscriber's task failed")?;
             flaws.extend(delivered.flaw());
             ledgers.push(delivered.ledger);
-            samples.extend(delivered.samples);
+            noted.samples.extend(delivered.samples);
+            noted.visits.extend(delivered.visits);
         }
         let mut records = Vec::new();
         for (number, published) in join_all(self.publishers).await.into_iter().enumerate() {
@@ -188,19 +224,53 @@ impl Talk {
             flaws.extend(published.flaws(number));
             records.push(published.records);
         }
-        Ok(Gathered { records: Records(records), ledgers, samples })
+        Ok(Gathered { records: Records(records), ledgers, noted })
     }
 }
 
-/// Gathers a stream's results, showing how far it has come.
-async fn in_step<T>(
-    mut stream: BoxStream<'_, anyhow::Result<T>>,
+/// What subscribers noted beside their ledgers.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    pub(super) samples: Vec<HopSample>,
+    pub(super) visits: Vec<Visit>,
+}
+
+/// Where each subscriber sits. Those who note timing are, if possible, such as don't come and go.
+fn seats(layout: &Layout, target: &Target) -> Vec<Seat> {
+    let habits = layout.habits();
+    let mut seats: Vec<Seat> = habits
+        .into_iter()
+        .enumerate()
+        .map(|(number, habit)| {
+            let server = layout.subscribers_server(number, target.servers.len());
+            let channel = layout.subscribers_channel(number);
+            Seat { number, channel, server, addr: target.servers[server], notes_timing: false, habit }
+        })
+        .collect();
+    let mut noted = HashSet::new();
+    for restless in [false, true] {
+        for seat in seats.iter_mut().filter(|seat| seat.habit.is_some() == restless) {
+            seat.notes_timing = noted.insert((seat.server, seat.channel));
+        }
+    }
+    seats
+}
+
+/// Gathers what became of each connection, showing how far it has come. An error if none came about.
+async fn in_step<T, Nothing>(
+    mut stream: BoxStream<'_, Result<T, (Nothing, anyhow::Error)>>,
     progress: &mut Progress,
-) -> anyhow::Result<Vec<T>> {
-    let mut results = Vec::new();
-    while let Some(result) = stream.try_next().await? {
-        results.push(result);
+) -> anyhow::Result<Vec<Result<T, Nothing>>> {
+    let (mut results, mut first_error) = (Vec::new(), None);
+    while let Some(result) = stream.next().await {
+        results.push(result.map_err(|(nothing, error)| {
+            first_error.get_or_insert(error);
+            nothing
+        }));
         progress.at(results.len() as u64);
     }
-    Ok(results)
+    match first_error {
+        Some(error) if results.iter().all(Result::is_err) => Err(error),
+        _ => Ok(results),
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     clock::Clock,
     identity::Identity,
     metrics::Metrics,
-    plan::{Layout, Plan},
+    plan::{Habit, Layout, Plan},
     spans::{MessageSpans, Outbox, Sampling, Slow, SpanCounts},
 };
 
@@ -72,7 +72,9 @@ impl Observer {
             return None;
         }
         let mut recipients = vec![0; channels.len()];
+        let habits = layout.habits();
         (0..layout.subscribers)
+            .filter(|&subscriber| is_counted(habits[subscriber].as_ref()))
             .for_each(|subscriber| recipients[layout.subscribers_channel(subscriber)] += 1);
         let spans = traces.map(|(sampling, outbox)| {
             let (plan, identity) = (Arc::clone(&plan), identity.clone());
@@ -132,8 +134,8 @@ impl Observer {
     }
 
     /// A recipient has a message.
-    pub(super) fn delivered(&self, index: u32, seq: u64, at_us: u32, clock: Clock) {
-        if let Some(spans) = &self.spans {
+    pub(super) fn delivered(&self, (index, seq): (u32, u64), at_us: u32, clock: Clock, manner: Manner) {
+        if let Some(spans) = self.spans.as_ref().filter(|_| manner.is_counted) {
             spans.delivered(index, seq, at_us, clock);
         }
         if let Some(metrics) = &self.metrics
@@ -141,6 +143,9 @@ impl Observer {
         {
             metrics.delivered.inc();
             let total_us = at_us.saturating_sub(self.plan.intended_us(index));
+            if !manner.is_live {
+                return;
+            }
             metrics.hop(Hop::Total, total_us, self.trace_of(index));
         }
     }
@@ -182,6 +187,20 @@ impl Observer {
         let sampling = self.spans.as_ref()?.sampling();
         sampling.is_sampled(index).then(|| sampling.trace_id(index))
     }
+}
+
+/// How a recipient has a message.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// It is one of those that the message's trace waits for.
+    pub(super) is_counted: bool,
+    /// It was there when the message came, rather than recovering it.
+    pub(super) is_live: bool,
+}
+
+/// Whether a subscriber gets every message, so that a trace may wait for it.
+pub(crate) fn is_counted(habit: Option<&Habit>) -> bool {
+    habit.is_none_or(|habit| habit.recovers)
 }
 
 /// What came with a message.

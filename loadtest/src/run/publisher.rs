@@ -32,6 +32,12 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// Of a publisher that couldn't connect.
+    pub(super) fn nothing(messages: usize, error: &anyhow::Error) -> Self {
+        let closed = Some(Closed { code: None, reason: format!("it couldn't connect: {error:#}") });
+        Self { records: vec![Record::UNSENT; messages], closed, complaints: Vec::new() }
+    }
+
     /// What went wrong with the connection.
     pub(super) fn flaws(&self, number: usize) -> Vec<String> {
         let complaints = self

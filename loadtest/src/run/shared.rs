@@ -1,7 +1,7 @@
 //! What all tasks of a run share.
 
-use super::{Observer, Tally};
-use crate::{identity::Identity, metrics::Metrics, spans::Sampling};
+use super::{Observer, Tally, Watch};
+use crate::{identity::Identity, latency::Measure, metrics::Metrics, spans::Sampling};
 
 /// The run's names, how far it has come, and who is told.
 #[derive(Debug)]
@@ -11,6 +11,8 @@ pub(crate) struct Shared {
     pub(crate) tally: Tally,
     pub(crate) sampling: Option<Sampling>,
     pub(crate) observer: Option<Observer>,
+    /// Whether the run may end before its time.
+    pub(crate) watch: Option<Watch>,
 }
 
 impl Shared {
@@ -22,6 +24,7 @@ impl Shared {
     /// A message is about to be written to the socket.
     pub(super) fn sent(&self, index: u32, sent_us: u32) {
         self.tally.sent();
+        self.happened(Measure::SendLag, index, sent_us);
         if let Some(observer) = &self.observer {
             observer.sent(index, sent_us);
         }
@@ -29,6 +32,7 @@ impl Shared {
 
     pub(super) fn acknowledged(&self, index: u32, at_us: u32, (channel, seq): (usize, u64)) {
         self.tally.acknowledged(channel, seq);
+        self.happened(Measure::Ack, index, at_us);
         if let Some(observer) = &self.observer {
             observer.acknowledged(index, at_us);
         }
@@ -53,6 +57,31 @@ impl Shared {
         self.tally.subscriber_gone(subscriber);
         if let Some(metrics) = self.metrics() {
             metrics.subscribers.dec();
+        }
+    }
+
+    /// A subscriber has left and will come back.
+    pub(super) fn subscriber_away(&self, subscriber: usize, is_waited_for: bool) {
+        if !is_waited_for {
+            self.tally.subscriber_gone(subscriber);
+        }
+        if let Some(metrics) = self.metrics() {
+            metrics.subscribers.dec();
+        }
+    }
+
+    /// It is back.
+    pub(super) fn subscriber_back(&self, subscriber: usize, position: u64) {
+        self.tally.delivered(subscriber, position);
+        if let Some(metrics) = self.metrics() {
+            metrics.subscribers.inc();
+        }
+    }
+
+    /// Something of a message, for whoever watches the requirements.
+    pub(super) fn happened(&self, measure: Measure, index: u32, at_us: u32) {
+        if let Some(watch) = &self.watch {
+            watch.happened(measure, index, at_us);
         }
     }
 

@@ -11,29 +11,29 @@ use tokio::{
 /// A runtime on a thread of its own. Among a thousand subscribers that a message wakes, a publisher
 /// would have to wait for its turn: the load would be late, and acknowledgements would seem so.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(crate) struct Stage {
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Stage {
-    pub(super) fn start() -> anyhow::Result<Self> {
+    pub(crate) fn start() -> anyhow::Result<Self> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .context("can't start the publishers' runtime")?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().name("publishers".to_owned()).spawn(move || {
             // Ends with the sender, too.
             let _ = runtime.block_on(stopped);
-        });
+        })?;
         Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where the publishers' tasks, and their connections, belong.
-    pub(super) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
 }

@@ -1,38 +1,58 @@
-//! A subscribing connection.
+//! A subscribing connection, and what becomes of it when its owner comes and goes.
 
-use std::{borrow::Cow, net::SocketAddr};
+use std::{borrow::Cow, future::pending, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
 use hopline::{
-    hop::Origin,
+    hop::Hop,
     protocol::{CloseCode, ServerFrame, Timing},
 };
 use serde::{Deserialize, de::IgnoredAny};
-use tokio::sync::oneshot;
-
-use super::{Shared, observer::Told, wire::Incoming};
-use crate::{
-    audit::{Kind, Ledger, Received},
-    client::{Client, ClientError},
-    clock::Clock,
-    identity::id_tail,
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until},
 };
 
-/// How long a message took on its way through the servers, as one of them told it.
+use super::{
+    Shared,
+    observer::{Manner, Told, is_counted},
+    sample::{HopSample, Visit},
+    wire::Incoming,
+};
+use crate::{
+    audit::{Kind, Ledger, Received},
+    client::{Client, ClientError, Closed},
+    clock::Clock,
+    identity::id_tail,
+    latency::Measure,
+    plan::Habit,
+};
+
+/// A subscriber's place.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct HopSample {
-    pub(crate) index: u32,
-    pub(crate) origin: Origin,
-    /// Accept, persist and broadcast; none for a healed message.
-    pub(crate) before_receive_us: Option<(u32, u32, u32)>,
-    pub(crate) receive_us: u32,
+pub(crate) struct Seat {
+    pub(crate) number: usize,
+    pub(crate) channel: usize,
+    pub(crate) server: usize,
+    pub(crate) addr: SocketAddr,
+    /// Timing is serialised once a server, so that one subscriber of each server and channel notes it:
+    /// one figure a message and server.
+    pub(crate) notes_timing: bool,
+    pub(crate) habit: Option<Habit>,
 }
 
 /// What a subscriber brings home.
 #[derive(Debug)]
 pub(crate) struct Delivered {
+    seat: Seat,
     pub(crate) ledger: Ledger,
     pub(crate) samples: Vec<HopSample>,
+    /// How long each return took.
+    pub(crate) visits: Vec<Visit>,
+    /// A recovery that isn't over: when it began, and the number that ends it.
+    recovering: Option<(u32, u64)>,
+    /// What couldn't be recovered.
+    unrecovered: bool,
 }
 
 /// What a message said, as far as it isn't in the ledger.
@@ -42,93 +62,191 @@ struct Entered<'a, T> {
     seq: u64,
     traceparent: Cow<'a, str>,
     timing: Option<T>,
+    manner: Manner,
+}
+
+/// Why a stay has ended.
+enum End {
+    Stopped,
+    Leaves,
+    Closed(Closed),
 }
 
 /// A connection that is subscribed to its channel.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
     client: Client,
-    /// The server's name.
-    node: String,
-    ledger: Ledger,
-    /// Timing is serialised once a server, so that one subscriber of each server and channel notes it:
-    /// one figure a message and server.
-    notes_timing: bool,
+    delivered: Delivered,
 }
 
 impl Subscriber {
     /// Connects, subscribes and waits for the answer.
-    pub(crate) async fn connect(
-        addr: SocketAddr,
-        channel_name: &str,
-        notes_timing: bool,
-        ledger: impl FnOnce(u64) -> Ledger,
-    ) -> anyhow::Result<Self> {
-        let mut client = Client::connect(addr, "load-subscriber").await?;
-        client.subscribe(channel_name, None, true).await?;
-        match client.next_frame().await.context("no answer to a subscription")? {
-            ServerFrame::Subscribed { last_seq, .. } => {
-                let node = client.hello().node.clone();
-                Ok(Self { client, node, ledger: ledger(last_seq), notes_timing })
-            }
-            other => bail!("a subscription was answered by {other:?}"),
-        }
+    pub(crate) async fn connect(seat: Seat, channel: &str, length_max: usize) -> anyhow::Result<Self> {
+        let (client, last_seq, _) = subscribe(&seat, channel, None).await?;
+        let ledger = Ledger::new(seat.number, seat.channel, last_seq, length_max);
+        Ok(Self { client, delivered: Delivered::new(seat, ledger) })
     }
 
-    /// Receives until told to stop, or until the connection ends.
+    /// Receives until told to stop, or until the connection ends; comes and goes until `until`, by the run's clock.
     pub(crate) async fn listen(
         self,
         shared: &Shared,
         clock: Clock,
+        until: Duration,
         mut stop: oneshot::Receiver<()>,
     ) -> Delivered {
-        let Self { client, node, ledger, notes_timing } = self;
-        let (_sender, mut receiver) = client.split();
-        let mut delivered = Delivered { ledger, samples: Vec::new() };
+        let Self { mut client, mut delivered } = self;
+        let mut leaves = delivered.seat.habit.map(|habit| habit.first);
         loop {
-            let text = tokio::select! {
-                biased;
-                text = receiver.next_text() => text,
-                _ = &mut stop => return delivered,
-            };
-            let at_us = clock.now_us();
-            match text {
-                Ok(text) if notes_timing => {
-                    if let Some(entered) = delivered.enter::<Timing>(&text, at_us, shared) {
-                        let timing = entered.timing.map(|timing| (entered.index, timing));
-                        delivered.samples.extend(timing.and_then(sample));
-                        entered.tell(shared, &node, at_us, clock);
-                    }
-                }
-                Ok(text) => {
-                    if let Some(entered) = delivered.enter::<IgnoredAny>(&text, at_us, shared) {
-                        entered.observe(shared, at_us, clock);
-                    }
-                }
-                Err(ClientError::Closed(closed)) => {
-                    shared.subscriber_gone(delivered.ledger.subscriber);
-                    delivered.ledger.closed = Some(closed);
-                    return delivered;
-                }
-                Err(_) => delivered.ledger.note(Kind::Corrupted, 0),
+            let leaves_at = leaves.filter(|at| *at < until).map(|at| Instant::from_std(clock.moment(at)));
+            match delivered.stay(client, leaves_at, shared, clock, &mut stop).await {
+                End::Stopped => return delivered,
+                End::Closed(closed) => return delivered.ended_by(closed, shared),
+                End::Leaves => {}
             }
-            let ledger = &delivered.ledger;
-            shared.tally.delivered(ledger.subscriber, ledger.position());
+            let Some(habit) = delivered.seat.habit else {
+                return delivered;
+            };
+            delivered.leave(habit, shared);
+            tokio::select! {
+                () = sleep(habit.away) => {}
+                _ = &mut stop => return delivered,
+            }
+            client = match delivered.come_back(habit, shared, clock).await {
+                Ok(client) => client,
+                Err(error) => {
+                    let reason = format!("it couldn't come back: {error:#}");
+                    return delivered.ended_by(Closed { code: None, reason }, shared);
+                }
+            };
+            leaves = Some(Duration::from_micros(clock.now_us().into()) + habit.stay);
         }
     }
 }
 
 impl Delivered {
+    fn new(seat: Seat, ledger: Ledger) -> Self {
+        Self { seat, ledger, samples: Vec::new(), visits: Vec::new(), recovering: None, unrecovered: false }
+    }
+
+    /// Of a subscriber that couldn't connect.
+    pub(super) fn nothing(seat: Seat, error: &anyhow::Error) -> Self {
+        let mut ledger = Ledger::new(seat.number, seat.channel, 0, 0);
+        ledger.closed = Some(Closed { code: None, reason: format!("it couldn't connect: {error:#}") });
+        Self::new(seat, ledger)
+    }
+
     /// What went wrong with the connection.
     pub(super) fn flaw(&self) -> Option<String> {
-        let closed = self.ledger.closed.as_ref()?;
         let number = self.ledger.subscriber;
+        let Some(closed) = &self.ledger.closed else {
+            return self.unrecovered.then(|| {
+                format!(
+                    "subscriber {number} was away for more messages than a server recovers, so that some were \
+                     neither delivered nor lost. Lower the rate, or raise the server's --recovered-max"
+                )
+            });
+        };
         let advice = if closed.code == Some(CloseCode::SlowClient.number()) {
             ". It didn't keep up: lower --rate or --outstanding, or have fewer subscribers"
         } else {
             ""
         };
         Some(format!("subscriber {number}'s connection ended early: {closed}{advice}"))
+    }
+
+    async fn stay(
+        &mut self,
+        client: Client,
+        leaves_at: Option<Instant>,
+        shared: &Shared,
+        clock: Clock,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> End {
+        let node = client.hello().node.clone();
+        let (_sender, mut receiver) = client.split();
+        let leaves = async {
+            match leaves_at {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        tokio::pin!(leaves);
+        loop {
+            let text = tokio::select! {
+                biased;
+                text = receiver.next_text() => text,
+                _ = &mut *stop => return End::Stopped,
+                () = &mut leaves => return End::Leaves,
+            };
+            let at_us = clock.now_us();
+            match text {
+                Ok(text) if self.seat.notes_timing => {
+                    if let Some(entered) = self.enter::<Timing>(&text, at_us, shared) {
+                        entered.tell(shared, &node, at_us, clock);
+                        let sample =
+                            |timing| HopSample::of(entered.index, self.seat.server, timing, at_us, clock);
+                        let timing = entered.timing.filter(|_| entered.manner.is_live);
+                        self.samples.extend(timing.and_then(sample));
+                    }
+                }
+                Ok(text) => {
+                    if let Some(entered) = self.enter::<IgnoredAny>(&text, at_us, shared) {
+                        entered.observe(shared, at_us, clock);
+                    }
+                }
+                Err(ClientError::Closed(closed)) => return End::Closed(closed),
+                Err(_) => self.ledger.note(Kind::Corrupted, 0),
+            }
+            self.is_recovered(at_us);
+            if let Some(watch) = shared.watch.as_ref().filter(|_| !self.ledger.is_flawless()) {
+                watch.found();
+            }
+            shared.tally.delivered(self.ledger.subscriber, self.ledger.position());
+        }
+    }
+
+    fn leave(&mut self, habit: Habit, shared: &Shared) {
+        if !habit.recovers {
+            self.ledger.leave();
+        }
+        shared.subscriber_away(self.ledger.subscriber, habit.recovers);
+    }
+
+    async fn come_back(&mut self, habit: Habit, shared: &Shared, clock: Clock) -> anyhow::Result<Client> {
+        let began_us = clock.now_us();
+        let channel = &shared.channels[self.seat.channel];
+        let after_seq = habit.recovers.then(|| self.ledger.position());
+        let (client, last_seq, recovered) = subscribe(&self.seat, channel, after_seq).await?;
+        let now_us = clock.now_us();
+        if habit.recovers && recovered {
+            self.ledger.recover(last_seq);
+            self.recovering = Some((began_us, last_seq));
+            self.is_recovered(now_us);
+        } else {
+            self.unrecovered |= habit.recovers;
+            self.ledger.leave();
+            self.ledger.join(last_seq);
+            self.visits.push(Visit::Join { at_us: began_us, us: now_us - began_us });
+        }
+        shared.subscriber_back(self.ledger.subscriber, self.ledger.position());
+        Ok(client)
+    }
+
+    /// Notes the end of a recovery.
+    fn is_recovered(&mut self, at_us: u32) {
+        if let Some((began_us, last_seq)) = self.recovering
+            && self.ledger.position() >= last_seq
+        {
+            self.visits.push(Visit::Recovery { at_us: began_us, us: at_us - began_us });
+            self.recovering = None;
+        }
+    }
+
+    fn ended_by(mut self, closed: Closed, shared: &Shared) -> Self {
+        shared.subscriber_gone(self.ledger.subscriber);
+        self.ledger.closed = Some(closed);
+        self
     }
 
     /// Enters a frame in the ledger; returns what it said if it was a message of this run.
@@ -157,14 +275,21 @@ impl Delivered {
             self.ledger.note(Kind::Corrupted, seq);
         }
         self.ledger.record(seq, Received { index, at_us, id_tail: id_tail(id) });
-        Some(Entered { index, seq, traceparent: frame.traceparent, timing: frame.timing })
+        let manner = Manner {
+            is_counted: is_counted(self.seat.habit.as_ref()),
+            is_live: !self.ledger.is_recovered(seq),
+        };
+        if manner.is_live {
+            shared.happened(Measure::Hop(Hop::Total), index, at_us);
+        }
+        Some(Entered { index, seq, traceparent: frame.traceparent, timing: frame.timing, manner })
     }
 }
 
 impl<T> Entered<'_, T> {
     fn observe(&self, shared: &Shared, at_us: u32, clock: Clock) {
         if let Some(observer) = &shared.observer {
-            observer.delivered(self.index, self.seq, at_us, clock);
+            observer.delivered((self.index, self.seq), at_us, clock, self.manner);
         }
     }
 }
@@ -177,30 +302,26 @@ impl Entered<'_, Timing> {
         let told = Told {
             index: self.index,
             traceparent: &self.traceparent,
-            timing: self.timing,
+            timing: self.timing.filter(|_| self.manner.is_live),
             node,
             at_us,
             decoded_us: clock.now_us(),
         };
         observer.told(&told, clock);
-        observer.delivered(self.index, self.seq, at_us, clock);
+        observer.delivered((self.index, self.seq), at_us, clock, self.manner);
     }
 }
 
-fn sample((index, timing): (u32, Timing)) -> Option<HopSample> {
-    let between = |from: u64, to: u64| u32::try_from(to.saturating_sub(from)).ok();
-    let before_receive_us = match timing.stamps {
-        Some(stamps) => Some((
-            between(stamps.accepted_us, stamps.queued_us)?,
-            between(stamps.queued_us, stamps.committed_us)?,
-            between(stamps.committed_us, timing.received_us)?,
-        )),
-        None => None,
-    };
-    Some(HopSample {
-        index,
-        origin: timing.origin,
-        before_receive_us,
-        receive_us: between(timing.received_us, timing.handed_us)?,
-    })
+/// Connects and subscribes; returns the channel's last number, and whether what comes up to it follows.
+async fn subscribe(
+    seat: &Seat,
+    channel: &str,
+    after_seq: Option<u64>,
+) -> anyhow::Result<(Client, u64, bool)> {
+    let mut client = Client::connect(seat.addr, "load-subscriber").await?;
+    client.subscribe(channel, after_seq, true).await?;
+    match client.next_frame().await.context("no answer to a subscription")? {
+        ServerFrame::Subscribed { last_seq, recovered, .. } => Ok((client, last_seq, recovered)),
+        other => bail!("a subscription was answered by {other:?}"),
+    }
 }

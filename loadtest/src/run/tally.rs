@@ -69,6 +69,16 @@ impl Tally {
             })
     }
 
+    /// Subscribers that lack an acknowledged message, each with the position at which it waits.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (usize, u64)> {
+        let waiting = |(number, (channel, position)): (usize, &(usize, AtomicU64))| {
+            let position = position.load(Ordering::Relaxed);
+            let acknowledged = self.acknowledged_seq[*channel].load(Ordering::Relaxed);
+            (position < acknowledged).then_some((number, position))
+        };
+        self.positions.iter().enumerate().filter_map(waiting)
+    }
+
     /// A number that grows with every answer and every delivery in order.
     pub(super) fn progress(&self) -> u64 {
         self.positions

@@ -7,7 +7,7 @@ use crate::{
     audit::{Answer, Evidence, Record, Records},
     clock::Clock,
     identity::Identity,
-    plan::{Layout, Plan, Workload},
+    plan::{Bodies, Layout, Plan, Workload},
     traces::{Receiver, Store, Trace, Value},
 };
 
@@ -20,6 +20,7 @@ fn plan() -> Arc<Plan> {
         rate_per_s: 100.0,
         warm_up: Duration::ZERO,
         duration: Duration::from_millis(30),
+        ..default
     }))
 }
 
@@ -27,7 +28,14 @@ fn plan() -> Arc<Plan> {
 fn spans(share: f64, endpoint: &str) -> MessageSpans {
     let outbox = Outbox::start(Some(endpoint)).unwrap();
     let channels = vec!["load-1-0".to_owned()];
-    MessageSpans::new(Sampling::new(share), outbox, plan(), Identity::new(200), channels, vec![2])
+    MessageSpans::new(
+        Sampling::new(share),
+        outbox,
+        plan(),
+        Identity::new(Bodies::Fixed(200)),
+        channels,
+        vec![2],
+    )
 }
 
 fn evidence() -> Evidence {

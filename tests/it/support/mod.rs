@@ -3,6 +3,7 @@
 pub(crate) mod dashboard;
 pub(crate) mod document;
 mod gate;
+pub(crate) mod load;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};
 

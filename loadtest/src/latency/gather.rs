@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use hopline::hop::{Hop, Origin, Recipient};
 
-use super::{Measure, Series, reconcile::unexplained_us};
+use super::{
+    Measure, Series,
+    reconcile::{unexplained_us, uplink_us},
+};
 use crate::{
     audit::{Answer, Evidence, Ledger, Received, Record},
     run::{Outcome, Visit},
@@ -90,6 +93,7 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
     let mut own = hop(Hop::Broadcast, Some(Origin::Own));
     let mut peer = hop(Hop::Broadcast, Some(Origin::Peer));
     let mut receive = hop(Hop::Receive, None);
+    let mut uplink = Series::new(Measure::Uplink, None, None);
     let mut unexplained = Series::new(Measure::Unexplained, None, None);
     // Each server tells of accept and persist; they happened once.
     let mut told: Vec<Vec<bool>> =
@@ -101,13 +105,14 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
         };
         receive.record(sample.receive_us);
         if let Some(us) = unexplained_us(sample, record) {
-            unexplained.record_difference(us);
+            unexplained.record_difference(us.abs());
         }
         let Some((accept_us, persist_us, broadcast_us)) = sample.before_receive_us else {
             continue;
         };
         let (index, publishers) = (sample.index as usize, told.len());
         if !std::mem::replace(&mut told[index % publishers][index / publishers], true) {
+            uplink.record_difference(uplink_us(sample, record).unwrap_or_default());
             accept.record(accept_us);
             persist.record(persist_us);
         }
@@ -117,7 +122,7 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
             Origin::Healed => {}
         }
     }
-    vec![accept, persist, own, peer, receive, unexplained]
+    vec![uplink, accept, persist, own, peer, receive, unexplained]
 }
 
 /// What the subscribers saw: each delivery, and of each message the first, median and last one; the same from the

@@ -34,7 +34,10 @@ pub(crate) enum Measure {
     /// From the moment at which the last socket of a server took the message until its client has it: the kernel,
     /// and the generator's own turn. Only of traced messages.
     Drain,
-    /// What is left of `total` beside all hops: from the write to the socket until the server has the frame.
+    /// From the write to the socket until the server has the frame: half of what the acknowledgement took beside
+    /// accept and persist, so that no other clock is asked.
+    Uplink,
+    /// By how much the hops miss `total`.
     Unexplained,
     /// From the beginning of a reconnection until everything missed has arrived.
     Recovery,
@@ -44,10 +47,11 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// Everything that a report may show, in the order of a message's path.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::SendLag,
         Self::Ack,
         Self::ServiceAck,
+        Self::Uplink,
         Self::Hop(Hop::Accept),
         Self::Hop(Hop::Persist),
         Self::Hop(Hop::Publish),
@@ -88,6 +92,7 @@ impl Measure {
             Self::SendLag => "send_lag",
             Self::SendAndDrain => "send_and_drain",
             Self::Drain => "drain",
+            Self::Uplink => "uplink",
             Self::Unexplained => "unexplained",
             Self::Recovery => "recovery",
             Self::Join => "join",

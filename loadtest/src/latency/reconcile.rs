@@ -11,9 +11,9 @@ use crate::{
 /// Shares are kept in hundredths of a percent, up to ten times the total.
 const SHARE_MAX: u64 = 100_000;
 
-/// Of each message and server whose timing was noted, which share of `total` is in no hop of the critical path, in
-/// percent. The hops are `send_lag`, accept, persist, broadcast, receive and `send_and_drain`; what they leave out is
-/// the way from the publisher's socket to the server. Where clocks don't agree, they don't add up.
+/// Of each message and server whose timing was noted, by which share of `total` the hops on its way miss it, in percent.
+/// These are `send_lag`, `uplink`, accept, persist, broadcast, receive and `send_and_drain`. Where clocks don't agree,
+/// or something isn't measured, they don't add up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Reconciliation {
     pub(crate) count: u64,
@@ -47,12 +47,22 @@ impl Reconciliation {
     }
 }
 
-/// What is left of `total` beside the hops. None for a healed message, whose hops aren't known.
+/// How long the frame took to its server, if it took as long as the acknowledgement back. None if there was none.
+pub(super) fn uplink_us(sample: &HopSample, record: &Record) -> Option<i64> {
+    let (accept_us, persist_us, _) = sample.before_receive_us?;
+    let service_us = record.answered_us.saturating_sub(record.sent_us);
+    record
+        .is_acknowledged()
+        .then(|| (i64::from(service_us) - i64::from(accept_us) - i64::from(persist_us)) / 2)
+}
+
+/// What is left of `total` beside the hops; negative if they are more. None for a healed message, whose hops aren't known.
 pub(super) fn unexplained_us(sample: &HopSample, record: &Record) -> Option<i64> {
     let (accept_us, persist_us, broadcast_us) = sample.before_receive_us?;
     let send_lag_us = record.sent_us.saturating_sub(record.intended_us);
     let hops = [send_lag_us, accept_us, persist_us, broadcast_us, sample.receive_us];
+    let uplink_us = uplink_us(sample, record)?;
     let send_and_drain_us = i64::from(sample.at_us) - sample.handed_us;
     let total_us = i64::from(sample.at_us) - i64::from(record.intended_us);
-    Some(total_us - hops.into_iter().map(i64::from).sum::<i64>() - send_and_drain_us)
+    Some(total_us - hops.into_iter().map(i64::from).sum::<i64>() - uplink_us - send_and_drain_us)
 }

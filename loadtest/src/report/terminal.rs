@@ -238,7 +238,7 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
     }
     let _ = writeln!(text, "\n{table}");
     if let Some(Reconciliation { p50_percent, p90_percent, .. }) = measured.reconciliation {
-        let share = format!("{p50_percent:.1} % of total is in no hop (median; p90 {p90_percent:.1} %)");
+        let share = format!("the hops miss total by {p50_percent:.1} % (median; p90 {p90_percent:.1} %)");
         line(text, "Reconciled", &share);
     }
     for note in &measured.notes {

@@ -8,6 +8,12 @@ use std::{
 
 use clap::{Args, Parser, Subcommand, value_parser};
 
+pub use crate::{
+    capacity::CapacityArgs,
+    compare::{AbArgs, CompareArgs, LimitArgs},
+    floor::{FloorArgs, FloorFlag},
+    sweep::{Parameter, SweepArgs},
+};
 use crate::{
     exit,
     identity::BODY_BYTES_MIN,
@@ -71,6 +77,21 @@ pub enum Command {
     /// Measure what telemetry costs, from none to every message traced, and with collectors that don't work.
     #[command(after_help = exit::HELP)]
     Cost(CostArgs),
+    /// Say what changed between two builds, by the reports of their runs, and which hop moved.
+    #[command(after_help = exit::HELP)]
+    Compare(CompareArgs),
+    /// Run two builds of the server in turn, and compare them.
+    #[command(after_help = exit::HELP)]
+    Ab(AbArgs),
+    /// Find the highest rate that keeps the budget, and what runs out first above it.
+    #[command(after_help = exit::HELP)]
+    Capacity(CapacityArgs),
+    /// Measure what this machine can do at best: bare PostgreSQL, bare Redis, bare WebSockets.
+    #[command(after_help = exit::HELP)]
+    Floor(FloorArgs),
+    /// Let one parameter grow in steps, and show what it costs.
+    #[command(after_help = exit::HELP)]
+    Sweep(SweepArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),
@@ -260,6 +281,9 @@ pub struct RunArgs {
     pub telemetry: TelemetryArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
+    pub floor: FloorFlag,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
     pub target: TargetArgs,
 }
 
@@ -281,6 +305,9 @@ pub struct AdrArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub floor: FloorFlag,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,
@@ -452,21 +479,21 @@ fn parse_trace(text: &str) -> Result<WhichTrace, String> {
     }
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (1.0..=100_000.0).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number from 1 to 100000".to_owned()),
     }
 }
 
-fn parse_body_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_body_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if (BODY_BYTES_MIN..=65_536).contains(&bytes) => Ok(bytes),
         _ => Err(format!("a text has {BODY_BYTES_MIN} to 65536 bytes")),
     }
 }
 
-fn resolve(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
     let mut addrs = text.to_socket_addrs().map_err(|error| error.to_string())?;
     addrs.next().ok_or_else(|| "no address".to_owned())
 }

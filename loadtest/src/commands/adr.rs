@@ -17,7 +17,9 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let telling = Telling::start(&args.telemetry, args.target.target.is_empty(), &progress).await?;
     let ground = Ground::prepare(&args.target, telling.otlp_endpoint(), &mut progress).await?;
     let workload = Workload::from(&args.workload);
+    let floor = ground.floor(args.floor, &workload.layout, &mut progress).await?;
     let (measured, latencies) = super::run::measure(&workload, &ground, &telling, &mut progress).await?;
+    let measured = measured.above(floor, &latencies);
     drop(progress);
     let claims = judge(&budget, &latencies, &measured.audit, measured.invalid.is_empty());
     let result = Conclusion::of(&measured.invalid, &measured.audit, &claims);

@@ -17,7 +17,9 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let telling = Telling::start(&args.telemetry, args.target.target.is_empty(), &progress).await?;
     let ground = Ground::prepare(&args.target, telling.otlp_endpoint(), &mut progress).await?;
     let workload = Workload::from(&args.workload);
-    let (measured, _) = measure(&workload, &ground, &telling, &mut progress).await?;
+    let floor = ground.floor(args.floor, &workload.layout, &mut progress).await?;
+    let (measured, latencies) = measure(&workload, &ground, &telling, &mut progress).await?;
+    let measured = measured.above(floor, &latencies);
     drop(progress);
     let result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
     let report = RunReport { result, workload, measured, decision: None, claims: Vec::new() };

@@ -10,7 +10,7 @@ use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableSt
 
 use super::{
     Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
-    traces::traces,
+    floor::multiples, traces::traces,
 };
 use crate::{
     audit::{Audit, Kind},
@@ -149,7 +149,7 @@ pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
 }
 
-fn layout(layout: &Layout) -> String {
+pub(super) fn layout(layout: &Layout) -> String {
     format!(
         "{} publishers, {} channels, {} subscribers, {} B bodies",
         layout.publishers, layout.channels, layout.subscribers, layout.body_bytes
@@ -197,9 +197,12 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         table.add_row(cells);
     }
     let _ = writeln!(text, "\n{table}");
+    if let Some(above) = &measured.floor {
+        let _ = writeln!(text, "\nIn ms, and what this machine can do at best\n{}", multiples(above, style));
+    }
 }
 
-fn machine(machine: &Machine) -> String {
+pub(super) fn machine(machine: &Machine) -> String {
     let service = |name: &str, version: &Option<String>| {
         version.as_ref().map_or(String::new(), |version| format!("; {name} {version}"))
     };

@@ -41,11 +41,12 @@ impl Figure {
         }
     }
 
-    /// What it is in each of so many parts of a run that follow one another; none if it is known of the whole run only.
+    /// What it is in each of up to so many parts of a run that follow one another; none if it is known of the whole run only.
     pub(super) fn of_parts(&self, run: &Run, parts: usize) -> Option<Vec<f64>> {
         let percentile = self.percentile?;
         let slices: Vec<&Counts> =
             self.series(run)?.slices.iter().filter(|slice| slice.count() > 0).collect();
+        let parts = parts.min(slices.len());
         let part = |number: usize| {
             let from = |number: usize| slices.len() * number / parts;
             let slices = &slices[from(number)..from(number + 1)];

@@ -43,12 +43,24 @@ impl Report for CompareReport {
             table.add_row(row(compared, style));
         }
         let _ = writeln!(text, "{table}\n");
-        let _ = match (self.change, &self.comparison.moved) {
-            (change, Some(hop)) => writeln!(text, "{}: the hop that moved is {hop}", change.as_str()),
-            (change, None) => writeln!(text, "{}", change.as_str()),
-        };
+        let _ = writeln!(text, "{}", self.summary());
         ending(&mut text, self.result, &self.invalid);
         text
+    }
+}
+
+impl CompareReport {
+    fn summary(&self) -> String {
+        let unclear = self.comparison.compared.iter().filter(|one| one.change == Change::Unclear).count();
+        match (self.change, &self.comparison.moved) {
+            (change, Some(hop)) => format!("{}: the hop that moved is {hop}", change.as_str()),
+            (Change::None, None) if unclear > 0 => {
+                format!(
+                    "no change was found; {unclear} figures are unclear, which more runs would tell (`ab --pairs`)"
+                )
+            }
+            (change, None) => change.as_str().to_owned(),
+        }
     }
 }
 

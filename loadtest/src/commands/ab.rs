@@ -10,12 +10,14 @@ use crate::{
     cli::LabArgs,
     compare::AbArgs,
     exit::Exit,
-    plan::Workload,
+    plan::{Layout, Workload},
     progress::Progress,
     report::{Conclusion, RunReport, publish},
 };
 
 const WARM_UP: Duration = Duration::from_secs(2);
+/// A subscriber or so for each channel and server: what is compared are hops, and a large fan-out would hide them.
+const LAYOUT: Layout = Layout { channels: 10, publishers: 10, subscribers: 30, body_bytes: 200, seed: 1 };
 
 pub(super) async fn execute(args: &AbArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
@@ -23,25 +25,56 @@ pub(super) async fn execute(args: &AbArgs) -> anyhow::Result<Exit> {
         rate_per_s: args.rate,
         warm_up: WARM_UP,
         duration: Duration::from_secs(args.duration),
-        ..Workload::default()
+        layout: LAYOUT,
     };
-    let sides = [("baseline", &args.baseline), ("candidate", &args.candidate)];
-    let mut runs = [Vec::new(), Vec::new()];
-    for pair in 0..args.pairs {
-        // Each comes first as often as the other: whatever comes first finds a cooler machine.
-        for turn in 0..2 {
-            let side = usize::from((pair + turn) % 2);
-            let (name, binary) = sides[side];
-            let name = format!("{name}-{}", pair + 1);
-            progress.say(&format!("{name} of {}", args.pairs));
-            runs[side].push(one(&name, binary, &workload, args, &mut progress).await?);
+    let (mut pairs, mut discarded) = (Vec::new(), Vec::new());
+    for number in 1..=args.pairs * 2 {
+        if pairs.len() == usize::from(args.pairs) {
+            break;
         }
+        let pair = pair(number, &workload, args, &mut progress).await?;
+        let invalid =
+            pair.iter().flat_map(|run| run.invalid.iter().map(|why| format!("{}: {why}", run.name)));
+        let invalid: Vec<String> = invalid.collect();
+        invalid.iter().for_each(|why| progress.say(&format!("the pair doesn't count: {why}")));
+        if invalid.is_empty() {
+            pairs.push(pair);
+        }
+        discarded.extend(invalid);
     }
     drop(progress);
-    let [baseline, candidate] = &runs;
-    let report = super::compare::report(baseline, candidate, &args.limits);
+    let (baseline, candidate): (Vec<Run>, Vec<Run>) = pairs.into_iter().map(<(Run, Run)>::from).unzip();
+    let mut report = super::compare::report(&baseline, &candidate, &args.limits);
+    if baseline.len() < usize::from(args.pairs) {
+        let count = format!("only {} of {} pairs were valid", baseline.len(), args.pairs);
+        report.invalid.extend([vec![count], discarded].concat());
+        report.result = Conclusion::Invalid;
+    }
     publish(&report, args.json.as_deref())?;
     Ok(report.result.exit())
+}
+
+/// A run of each build, the baseline's first in what is returned. Each comes first as often as the other: whatever comes
+/// first finds a cooler machine.
+async fn pair(
+    number: u16,
+    workload: &Workload,
+    args: &AbArgs,
+    progress: &mut Progress,
+) -> anyhow::Result<[Run; 2]> {
+    let baseline = async |progress: &mut Progress| {
+        one(&format!("baseline-{number}"), &args.baseline, workload, args, progress).await
+    };
+    let candidate = async |progress: &mut Progress| {
+        one(&format!("candidate-{number}"), &args.candidate, workload, args, progress).await
+    };
+    if number % 2 == 1 {
+        let first = baseline(progress).await?;
+        Ok([first, candidate(progress).await?])
+    } else {
+        let first = candidate(progress).await?;
+        Ok([baseline(progress).await?, first])
+    }
 }
 
 /// A run on a lab of its own.
@@ -52,6 +85,7 @@ async fn one(
     args: &AbArgs,
     progress: &mut Progress,
 ) -> anyhow::Result<Run> {
+    progress.say(name);
     let lab = LabArgs { server_binary: Some(binary.to_owned()), ..args.lab.clone() };
     let ground = Ground::on_lab(&lab, None, progress).await?;
     let (measured, _) = measure(workload, &ground, &Telling::nothing(), progress).await?;

@@ -17,8 +17,8 @@ pub struct LimitArgs {
     /// A latency that changes by less than this doesn't matter, in milliseconds, whatever that is in percent.
     #[arg(long, value_name = "MS", default_value_t = 0.02, value_parser = parse_ms)]
     pub min_effect_ms: f64,
-    /// By how much medians of two runs of the same build differ here, in percent, as a standard deviation. Only for fewer
-    /// than three runs a side: more of them show it.
+    /// By how much runs of the same build differ here: the standard deviation of 5th percentiles, in percent. Only for
+    /// fewer than three runs a side: more of them show it.
     #[arg(long, value_name = "PERCENT", default_value_t = 10.0, value_parser = parse_percent)]
     pub run_noise: f64,
 }
@@ -53,11 +53,12 @@ pub struct AbArgs {
     /// The server's binary as it is.
     #[arg(long, value_name = "FILE")]
     pub candidate: PathBuf,
-    /// How often each runs, in turn with the other one, each time on a lab of its own.
+    /// How often each runs, in turn with the other one, each time on a lab of its own. A pair that has an invalid run is
+    /// repeated, up to as often again.
     #[arg(long, default_value_t = 7, value_parser = value_parser!(u16).range(3..=1_000))]
     pub pairs: u16,
     /// Messages a second.
-    #[arg(long, default_value_t = 500.0, value_parser = crate::cli::parse_rate)]
+    #[arg(long, default_value_t = 300.0, value_parser = crate::cli::parse_rate)]
     pub rate: f64,
     /// Seconds that are measured in each run.
     #[arg(long, default_value_t = 6, value_parser = value_parser!(u64).range(2..=600))]

@@ -12,8 +12,6 @@ use crate::{
 const RUNS_MIN: usize = 3;
 /// Parts of a run, long enough not to resemble one another.
 const PARTS: usize = 10;
-/// Tails of runs differ by so much more than their medians.
-const TAIL_NOISE: f64 = 2.5;
 /// So many degrees of freedom that it makes no difference.
 const MANY: u32 = 10_000;
 /// What the clients' clock tells apart, in milliseconds.
@@ -81,7 +79,7 @@ impl Effect {
             }
             Method::Runs => together(Mean::of(&was)?, Mean::of(&is)?, error),
             Method::Parts => {
-                let noise = limits.run_noise * if figure.percentile == Some(99.0) { TAIL_NOISE } else { 1.0 };
+                let noise = limits.run_noise * figure.noise_factor();
                 let between_runs = noise * (1.0 / was.len() as f64 + 1.0 / is.len() as f64).sqrt();
                 let within = within(figure, baseline, candidate, error).unwrap_or_default();
                 (student(MANY, error) * between_runs).hypot(within)

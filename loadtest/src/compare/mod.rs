@@ -28,7 +28,7 @@ pub(crate) struct Limits {
     pub(crate) min_effect: f64,
     /// For latencies, in milliseconds: both must be reached.
     pub(crate) min_effect_ms: f64,
-    /// By how much runs of one build differ: the standard deviation of a median, as a share.
+    /// By how much runs of one build differ: the standard deviation of a 5th percentile, as a share.
     pub(crate) run_noise: f64,
 }
 
@@ -112,13 +112,13 @@ impl Comparison {
     }
 }
 
-/// Medians tell of more messages than tails do: a hop whose tail alone moved comes last.
+/// A hop whose tail alone moved comes last.
 fn moved(compared: &[Compared]) -> Option<String> {
     let is_moved = |one: &&Compared| matches!(one.change, Change::Worse | Change::Better);
     let hops = compared.iter().filter(|one| one.figure.is_hop()).filter(is_moved);
     let by_ms = |one: &Compared| (one.candidate - one.baseline).abs();
     let most = hops.max_by(|one, other| {
-        let key = |it: &Compared| (it.figure.is_median(), by_ms(it));
+        let key = |it: &Compared| (!it.figure.is_tail(), by_ms(it));
         key(one).partial_cmp(&key(other)).unwrap_or(std::cmp::Ordering::Equal)
     });
     most.map(|one| one.figure.series.clone())

@@ -29,6 +29,62 @@ impl Median {
     }
 }
 
+/// A mean, and where the true one lies.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Mean {
+    pub(crate) value: f64,
+    /// The square of its standard error.
+    pub(crate) variance: f64,
+    /// Degrees of freedom of the latter.
+    pub(crate) freedom: u32,
+}
+
+impl Mean {
+    /// Of at least two measurements that don't depend on one another, else none.
+    pub(crate) fn of(measurements: &[f64]) -> Option<Self> {
+        let freedom =
+            u32::try_from(measurements.len().checked_sub(1)?).ok().filter(|&freedom| freedom > 0)?;
+        let count = measurements.len() as f64;
+        let value = measurements.iter().sum::<f64>() / count;
+        let squares: f64 = measurements.iter().map(|one| (one - value).powi(2)).sum();
+        Some(Self { value, variance: squares / f64::from(freedom) / count, freedom })
+    }
+
+    /// How far the true mean may lie off, on either side, if one may err with this chance.
+    pub(crate) fn margin(&self, error: f64) -> f64 {
+        student(self.freedom, error) * self.variance.sqrt()
+    }
+}
+
+/// The value that Student's t exceeds, on either side, with this chance.
+pub(crate) fn student(freedom: u32, chance: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1e6);
+    for _ in 0..100 {
+        let middle = f64::midpoint(low, high);
+        if student_beyond(freedom, middle) > chance {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// The chance that Student's t lies beyond ±t: Abramowitz and Stegun, 26.7.3 and 26.7.4.
+fn student_beyond(freedom: u32, t: f64) -> f64 {
+    let angle = (t / f64::from(freedom).sqrt()).atan();
+    let (sine, cosine) = angle.sin_cos();
+    let is_odd = freedom % 2 == 1;
+    let mut term = if is_odd { cosine } else { 1.0 };
+    let mut sum = 0.0;
+    for k in (if is_odd { 1..freedom } else { 0..freedom }).step_by(2) {
+        sum += term;
+        term *= cosine * cosine * f64::from(k + 1) / f64::from(k + 2);
+    }
+    let within = if is_odd { (angle + sine * sum) * std::f64::consts::FRAC_2_PI } else { sine * sum };
+    1.0 - within
+}
+
 /// How many of so many measurements may be left out at each end, with at most 2.5 % to err there.
 fn outside_each_end(count: usize) -> usize {
     // The chance that exactly k of n lie below the true median, for k = 0, 1, 2 …
@@ -58,6 +114,23 @@ mod tests {
                 [f64::from(lowest_rank), f64::from(count + 1) / 2.0, f64::from(count + 1 - lowest_rank)];
             assert_eq!(format!("{:?}", [median.low, median.value, median.high]), format!("{expected:?}"));
         }
+    }
+
+    #[test]
+    fn student_is_as_in_the_tables() {
+        let table =
+            [(1, 0.05, 12.706), (2, 0.05, 4.303), (5, 0.01, 4.032), (6, 0.002, 5.208), (9, 0.05, 2.262)];
+        for (freedom, chance, expected) in table.into_iter().chain([(1_000, 0.05, 1.962), (3, 0.1, 2.353)]) {
+            assert!((student(freedom, chance) - expected).abs() < 0.001, "{freedom} {chance}");
+        }
+    }
+
+    #[test]
+    fn a_mean_knows_its_margin() {
+        let mean = Mean::of(&[1.0, 2.0, 3.0]).unwrap();
+        assert!((mean.value - 2.0).abs() < 1e-12);
+        assert!((mean.margin(0.05) - 4.303 / 3.0_f64.sqrt()).abs() < 0.001);
+        assert_eq!(Mean::of(&[1.0]), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod broker_loss;
+mod capacity;
 mod collector;
 mod completeness;
 mod configuration;

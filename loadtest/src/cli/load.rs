@@ -9,6 +9,7 @@ use super::{
     parse::{parse_body_bytes, parse_rate},
 };
 use crate::{
+    floor::FloorFlag,
     plan::{Bodies, Layout},
     require::RequireArgs,
     scenario::WorkloadArgs,
@@ -29,6 +30,9 @@ pub struct RunArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub floor: FloorFlag,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,
@@ -55,6 +59,9 @@ pub struct AdrArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub floor: FloorFlag,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,

@@ -8,11 +8,18 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 
+pub(crate) use self::parse::{parse_body_bytes, parse_rate, resolve};
 pub use self::{
     lab::{KeptLabArgs, LabArgs, TargetArgs},
     load::{AdrArgs, IdleArgs, RunArgs, SaturateArgs},
     telemetry::{CalibrateArgs, CostArgs, TelemetryArgs, ViewsArgs},
     tools::{DoctorArgs, RenderArgs, TraceArgs, WhichTrace},
+};
+pub use crate::{
+    capacity::CapacityArgs,
+    compare::{AbArgs, CompareArgs, LimitArgs},
+    floor::{FloorArgs, FloorFlag},
+    sweep::{Parameter, SweepArgs},
 };
 use crate::{exit, pacer::PacerArgs};
 
@@ -73,6 +80,21 @@ pub enum Command {
     /// Measure what telemetry costs, from none to every message traced, and with collectors that don't work.
     #[command(after_help = exit::HELP)]
     Cost(CostArgs),
+    /// Say what changed between two builds, by the reports of their runs, and which hop moved.
+    #[command(after_help = exit::HELP)]
+    Compare(CompareArgs),
+    /// Run two builds of the server in turn, and compare them.
+    #[command(after_help = exit::HELP)]
+    Ab(AbArgs),
+    /// Find the highest rate that keeps the budget, and what runs out first above it.
+    #[command(after_help = exit::HELP)]
+    Capacity(CapacityArgs),
+    /// Measure what this machine can do at best: bare PostgreSQL, bare Redis, bare WebSockets.
+    #[command(after_help = exit::HELP)]
+    Floor(FloorArgs),
+    /// Let one parameter grow in steps, and show what it costs.
+    #[command(after_help = exit::HELP)]
+    Sweep(SweepArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),

@@ -5,21 +5,21 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use super::WhichTrace;
 use crate::{identity::BODY_BYTES_MIN, stats::PAIRS_MIN};
 
-pub(super) fn parse_rounds(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_rounds(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(rounds) if (PAIRS_MIN..=1000).contains(&rounds) => Ok(rounds),
         _ => Err(format!("a number from {PAIRS_MIN} to 1000")),
     }
 }
 
-pub(super) fn parse_share(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("a share is a number from 0 to 1".to_owned()),
     }
 }
 
-pub(super) fn parse_trace(text: &str) -> Result<WhichTrace, String> {
+pub(crate) fn parse_trace(text: &str) -> Result<WhichTrace, String> {
     if text == "slowest" {
         return Ok(WhichTrace::Slowest);
     }
@@ -31,21 +31,21 @@ pub(super) fn parse_trace(text: &str) -> Result<WhichTrace, String> {
     }
 }
 
-pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(rate) if (1.0..=100_000.0).contains(&rate) => Ok(rate),
         _ => Err("a rate is a number from 1 to 100000".to_owned()),
     }
 }
 
-pub(super) fn parse_body_bytes(text: &str) -> Result<usize, String> {
+pub(crate) fn parse_body_bytes(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(bytes) if (BODY_BYTES_MIN..=65_536).contains(&bytes) => Ok(bytes),
         _ => Err(format!("a text has {BODY_BYTES_MIN} to 65536 bytes")),
     }
 }
 
-pub(super) fn resolve(text: &str) -> Result<SocketAddr, String> {
+pub(crate) fn resolve(text: &str) -> Result<SocketAddr, String> {
     let mut addrs = text.to_socket_addrs().map_err(|error| error.to_string())?;
     addrs.next().ok_or_else(|| "no address".to_owned())
 }

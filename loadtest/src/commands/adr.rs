@@ -18,7 +18,8 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let totals = budget.latencies().filter(|(_, limit)| limit.hop == Hop::Total);
     let claimed_ms = totals.map(|(_, limit)| limit.limit_ms).reduce(f64::min);
-    let load = Load { workload: Workload::from(&args.workload), require: &args.require, claimed_ms };
+    let workload = Workload::from(&args.workload);
+    let load = Load { workload, require: &args.require, floor: args.floor, claimed_ms };
     let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
     drop(progress);
     let measured = &loaded.measured;

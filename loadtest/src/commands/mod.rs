@@ -1,9 +1,13 @@
 //! The commands.
 
+mod ab;
 mod adr;
 mod calibrate;
+mod capacity;
+mod compare;
 mod cost;
 mod doctor;
+mod floor;
 mod idle;
 mod lab;
 mod pacer;
@@ -11,6 +15,7 @@ mod render;
 mod run;
 mod saturate;
 mod shortcomings;
+mod sweep;
 mod telemetry;
 mod trace;
 mod views;
@@ -27,9 +32,11 @@ use crate::{
     cli::{Command, LabArgs, TargetArgs},
     cpu::Watched,
     exit::Exit,
+    floor::{Effort, Floor, FloorFlag},
     lab::{Lab, LabOptions},
     latency::{Latencies, Reconciliation},
     machine::Machine,
+    plan::Layout,
     progress::Progress,
     report::{Measured, Memory, Throughput, rows},
     run::{Outcome, Target},
@@ -38,6 +45,8 @@ use crate::{
 
 /// Traces that are written to a file.
 const SAVED_TRACES_MAX: usize = 2_000;
+/// Operations of each kind that show what a machine can do, before a run.
+const FLOOR_OPERATIONS: u32 = 1_000;
 
 /// Carries out a command. An error means that something is missing or wouldn't start.
 pub async fn execute(command: Command) -> anyhow::Result<Exit> {
@@ -54,6 +63,11 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Trace(args) => trace::execute(&args),
         Command::Idle(args) => idle::execute(&args).await,
         Command::Pacer(args) => pacer::execute(&args).await,
+        Command::Compare(args) => compare::execute(&args),
+        Command::Ab(args) => ab::execute(&args).await,
+        Command::Capacity(args) => capacity::execute(&args).await,
+        Command::Floor(args) => floor::execute(&args).await,
+        Command::Sweep(args) => sweep::execute(&args).await,
         Command::Render(args) => render::execute(&args),
     }
 }
@@ -82,7 +96,15 @@ impl Ground {
             let target = Target { servers: args.target.clone(), watched: Watched::default() };
             return Ok(Self { lab: None, target });
         }
-        let lab = start_lab(&args.lab, otlp_endpoint, progress).await?;
+        Self::on_lab(&args.lab, otlp_endpoint, progress).await
+    }
+
+    async fn on_lab(
+        args: &LabArgs,
+        otlp_endpoint: Option<String>,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Self> {
+        let lab = start_lab(args, otlp_endpoint, progress).await?;
         let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
         Ok(Self { lab: Some(lab), target })
     }
@@ -91,6 +113,21 @@ impl Ground {
     fn is_co_located(&self) -> bool {
         let is_here = |addr: &SocketAddr| UdpSocket::bind((addr.ip(), 0)).is_ok();
         self.lab.is_some() || self.target.servers.iter().any(is_here)
+    }
+
+    /// What the machine can do at best, if that is asked for.
+    async fn floor(
+        &self,
+        flag: FloorFlag,
+        layout: &Layout,
+        progress: &mut Progress,
+    ) -> anyhow::Result<Option<Floor>> {
+        let Some(lab) = self.lab.as_ref().filter(|_| flag.floor) else {
+            return Ok(None);
+        };
+        let recipients = layout.subscribers.div_ceil(layout.channels * self.target.servers.len());
+        let effort = Effort { operations: FLOOR_OPERATIONS, recipients, body_bytes: layout.body_bytes.max() };
+        Ok(Some(Floor::measure(lab, effort, progress).await?))
     }
 
     fn name(&self) -> String {
@@ -128,12 +165,13 @@ impl Ground {
                 acknowledged_per_s: acknowledged as f64 / window,
                 delivered_per_s: outcome.cpu.deliveries as f64 / window,
             },
-            latencies: rows(latencies),
+            latencies: rows(outcome, latencies),
             reconciliation: Reconciliation::of(outcome),
             cpu: outcome.cpu.clone(),
             memory_bytes: memory,
             audit,
             traces: None,
+            floor: None,
             invalid,
         }
     }

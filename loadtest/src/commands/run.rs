@@ -3,6 +3,7 @@
 use super::{Ground, MemoryWatch, telemetry::Telling};
 use crate::{
     audit::audit,
+    cli::FloorFlag,
     cli::{RunArgs, TargetArgs, TelemetryArgs},
     exit::Exit,
     latency::Latencies,
@@ -18,7 +19,7 @@ use crate::{
 pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let workload = Workload::from(&args.workload);
-    let load = Load { workload, require: &args.require, claimed_ms: None };
+    let load = Load { workload, require: &args.require, floor: args.floor, claimed_ms: None };
     let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
     drop(progress);
     let measured = &loaded.measured;
@@ -33,6 +34,7 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
 pub(super) struct Load<'a> {
     pub(super) workload: Workload,
     pub(super) require: &'a RequireArgs,
+    pub(super) floor: FloorFlag,
     /// The tightest limit of claims that the generator's lateness is part of.
     pub(super) claimed_ms: Option<f64>,
 }
@@ -43,6 +45,19 @@ pub(super) struct Loaded {
     pub(super) latencies: Latencies,
     pub(super) requirements: Vec<Required>,
     tripped: Option<Tripped>,
+}
+
+/// Runs a workload of which nothing is required.
+pub(super) async fn measure(
+    workload: &Workload,
+    ground: &Ground,
+    telling: &Telling,
+    progress: &mut Progress,
+) -> anyhow::Result<Loaded> {
+    let nothing = RequireArgs { require: Vec::new(), fail_fast: false };
+    let floor = FloorFlag { floor: false };
+    let load = Load { workload: workload.clone(), require: &nothing, floor, claimed_ms: None };
+    load.measure(ground, telling, progress).await
 }
 
 impl Load<'_> {
@@ -67,6 +82,7 @@ impl Load<'_> {
         progress: &mut Progress,
     ) -> anyhow::Result<Loaded> {
         let RequireArgs { require, fail_fast } = self.require;
+        let floor = ground.floor(self.floor, &self.workload.layout, progress).await?;
         let mut memory = MemoryWatch::default();
         memory.look(&ground.target.watched);
         let watch =
@@ -84,6 +100,7 @@ impl Load<'_> {
         latencies.add(telling.latencies(&outcome));
         let mut measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
         measured.traces = traces;
+        let measured = measured.above(floor, &latencies);
         let tripped = outcome.tripped;
         let judge = |requirement| Required::judge(requirement, &measured, &latencies, tripped.as_ref());
         let requirements = require.iter().map(judge).collect();

@@ -1,6 +1,6 @@
 //! A run's traces and metrics: where they go, and what the report says of them.
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::ensure;
 use opentelemetry::trace::TraceId;
@@ -54,6 +54,18 @@ impl Telling {
             progress.say(&format!("metrics: http://{}/metrics", serving.addr()));
         }
         Ok(Self { args: args.clone(), receiver, metrics, _serving: serving })
+    }
+
+    /// Nothing is told but the report.
+    pub(super) fn nothing() -> Self {
+        let args = TelemetryArgs {
+            trace_sample: 0.0,
+            traces: PathBuf::new(),
+            otlp_endpoint: None,
+            metrics_listen: None,
+            complete_at_least: None,
+        };
+        Self { args, receiver: None, metrics: None, _serving: None }
     }
 
     /// Where a lab's servers send their spans.

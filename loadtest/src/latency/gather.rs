@@ -1,6 +1,6 @@
-//! The series, from what the clients brought home. Only messages that were due within the measured window count.
+//! The series, from what the clients brought home. Only messages that were due within a part of it count.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use hopline::hop::{Hop, Origin, Recipient};
 
@@ -13,11 +13,19 @@ use crate::{
     run::{Outcome, Visit},
 };
 
-pub(super) fn all(outcome: &Outcome) -> Vec<Series> {
-    let mut all = publishers(outcome);
-    all.extend(hops(outcome));
-    all.extend(recipients(outcome));
-    all.extend(visits(outcome));
+/// A part of a run.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    pub(super) outcome: &'a Outcome,
+    /// What was due within it counts.
+    pub(super) window_us: &'a Range<u32>,
+}
+
+pub(super) fn all(part: &Part<'_>) -> Vec<Series> {
+    let mut all = publishers(part);
+    all.extend(hops(part));
+    all.extend(recipients(part));
+    all.extend(visits(part));
     all
 }
 
@@ -45,12 +53,12 @@ impl Recipients {
 }
 
 /// What the publishers saw.
-fn publishers(outcome: &Outcome) -> Vec<Series> {
+fn publishers(part: &Part<'_>) -> Vec<Series> {
     let series = |measure| Series::new(measure, None, None);
     let [mut lag, mut ack, mut service] = [Measure::SendLag, Measure::Ack, Measure::ServiceAck].map(series);
-    let alone = alone(&outcome.evidence);
-    for (index, record) in outcome.evidence.records.iter() {
-        if !record.was_sent() || !outcome.window_us.contains(&record.intended_us) {
+    let alone = alone(&part.outcome.evidence);
+    for (index, record) in part.outcome.evidence.records.iter() {
+        if !record.was_sent() || !part.window_us.contains(&record.intended_us) {
             continue;
         }
         lag.record(record.sent_us.saturating_sub(record.intended_us));
@@ -87,7 +95,7 @@ fn is_alone(alone: &[Vec<bool>], index: u32) -> bool {
 }
 
 /// What the servers told with the messages.
-fn hops(outcome: &Outcome) -> Vec<Series> {
+fn hops(part: &Part<'_>) -> Vec<Series> {
     let hop = |hop, origin| Series::new(Measure::Hop(hop), origin, None);
     let (mut accept, mut persist) = (hop(Hop::Accept, None), hop(Hop::Persist, None));
     let mut own = hop(Hop::Broadcast, Some(Origin::Own));
@@ -97,10 +105,10 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
     let mut unexplained = Series::new(Measure::Unexplained, None, None);
     // Each server tells of accept and persist; they happened once.
     let mut told: Vec<Vec<bool>> =
-        outcome.evidence.records.0.iter().map(|records| vec![false; records.len()]).collect();
-    for sample in &outcome.samples {
-        let record = outcome.evidence.records.get(sample.index);
-        let Some(record) = record.filter(|record| outcome.window_us.contains(&record.intended_us)) else {
+        part.outcome.evidence.records.0.iter().map(|records| vec![false; records.len()]).collect();
+    for sample in &part.outcome.samples {
+        let record = part.outcome.evidence.records.get(sample.index);
+        let Some(record) = record.filter(|record| part.window_us.contains(&record.intended_us)) else {
             continue;
         };
         receive.record(sample.receive_us);
@@ -127,9 +135,9 @@ fn hops(outcome: &Outcome) -> Vec<Series> {
 
 /// What the subscribers saw: each delivery, and of each message the first, median and last one; the same from the
 /// hand-over on each server. What was recovered after a reconnection has a figure of its own.
-fn recipients(outcome: &Outcome) -> Vec<Series> {
-    let evidence = &outcome.evidence;
-    let mut seen = Seen::by(outcome);
+fn recipients(part: &Part<'_>) -> Vec<Series> {
+    let evidence = &part.outcome.evidence;
+    let mut seen = Seen::by(part);
     for channel in 0..evidence.channels.len() {
         let ledgers: Vec<&Ledger> =
             evidence.ledgers.iter().filter(|ledger| ledger.channel == channel).collect();
@@ -137,7 +145,7 @@ fn recipients(outcome: &Outcome) -> Vec<Series> {
         for seq in 1..=length {
             for ledger in ledgers.iter().filter(|ledger| !ledger.is_recovered(seq)) {
                 if let Some(received) = ledger.get(seq) {
-                    seen.delivery(outcome, ledger.subscriber, received);
+                    seen.delivery(part, ledger.subscriber, received);
                 }
             }
             seen.end_of_message();
@@ -163,12 +171,12 @@ struct Seen {
 }
 
 impl Seen {
-    fn by(outcome: &Outcome) -> Self {
+    fn by(part: &Part<'_>) -> Self {
         let total = Measure::Hop(Hop::Total);
-        let servers = outcome.servers.iter().max().map_or(0, |last| last + 1);
+        let servers = part.outcome.servers.iter().max().map_or(0, |last| last + 1);
         Self {
-            alone: alone(&outcome.evidence),
-            handed: handed(outcome),
+            alone: alone(&part.outcome.evidence),
+            handed: handed(part),
             total: Series::new(total, None, None),
             service: Series::new(Measure::ServiceTotal, None, None),
             of_message: Recipients::new(total),
@@ -178,9 +186,9 @@ impl Seen {
         }
     }
 
-    fn delivery(&mut self, outcome: &Outcome, subscriber: usize, received: &Received) {
-        let record = outcome.evidence.records.get(received.index);
-        let Some(record) = record.filter(|record| outcome.window_us.contains(&record.intended_us)) else {
+    fn delivery(&mut self, part: &Part<'_>, subscriber: usize, received: &Received) {
+        let record = part.outcome.evidence.records.get(received.index);
+        let Some(record) = record.filter(|record| part.window_us.contains(&record.intended_us)) else {
             return;
         };
         let total_us = received.at_us.saturating_sub(record.intended_us);
@@ -189,7 +197,7 @@ impl Seen {
         if is_alone(&self.alone, received.index) {
             self.service.record(received.at_us.saturating_sub(record.sent_us));
         }
-        let server = outcome.servers[subscriber];
+        let server = part.outcome.servers[subscriber];
         if let Some(handed_us) = self.handed.get(&(server, received.index)) {
             self.sends_us[server].push(i64::from(received.at_us) - handed_us);
         }
@@ -206,20 +214,20 @@ impl Seen {
 }
 
 /// By server and message, when it was handed to the recipients' queues.
-fn handed(outcome: &Outcome) -> HashMap<(usize, u32), i64> {
-    outcome.samples.iter().map(|sample| ((sample.server, sample.index), sample.handed_us)).collect()
+fn handed(part: &Part<'_>) -> HashMap<(usize, u32), i64> {
+    part.outcome.samples.iter().map(|sample| ((sample.server, sample.index), sample.handed_us)).collect()
 }
 
 /// How long it took subscribers to come back.
-fn visits(outcome: &Outcome) -> [Series; 2] {
+fn visits(part: &Part<'_>) -> [Series; 2] {
     let [mut recovery, mut join] =
         [Measure::Recovery, Measure::Join].map(|measure| Series::new(measure, None, None));
-    for visit in &outcome.visits {
+    for visit in &part.outcome.visits {
         let (series, at_us, us) = match *visit {
             Visit::Recovery { at_us, us } => (&mut recovery, at_us, us),
             Visit::Join { at_us, us } => (&mut join, at_us, us),
         };
-        if outcome.window_us.contains(&at_us) {
+        if part.window_us.contains(&at_us) {
             series.record(us);
         }
     }

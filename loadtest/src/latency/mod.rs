@@ -4,11 +4,14 @@ mod gather;
 mod reconcile;
 mod traced;
 
+use std::ops::Range;
+
 use hdrhistogram::Histogram;
 use hopline::hop::{Hop, Origin, Recipient};
 use serde::{Serialize, Serializer};
 
 use crate::run::Outcome;
+use gather::Part;
 pub(crate) use reconcile::Reconciliation;
 pub(crate) use traced::traced;
 
@@ -145,13 +148,15 @@ pub(crate) struct Summary {
 }
 
 impl Series {
-    fn new(measure: Measure, origin: Option<Origin>, recipient: Option<Recipient>) -> Self {
+    /// An empty series.
+    pub(crate) fn new(measure: Measure, origin: Option<Origin>, recipient: Option<Recipient>) -> Self {
         let histogram =
             Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal");
         Self { key: Key { measure, origin, recipient }, histogram }
     }
 
-    fn record(&mut self, us: u32) {
+    /// One more duration, in microseconds.
+    pub(crate) fn record(&mut self, us: u32) {
         self.histogram.saturating_record(u64::from(us));
     }
 
@@ -168,6 +173,11 @@ impl Series {
     /// A percentile, in milliseconds.
     pub(crate) fn percentile_ms(&self, percentile: f64) -> f64 {
         self.histogram.value_at_percentile(percentile) as f64 / 1_000.0
+    }
+
+    /// All durations, in microseconds.
+    pub(crate) fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
     }
 
     /// The mean, in milliseconds.
@@ -205,8 +215,13 @@ pub(crate) struct Latencies(Vec<Series>);
 
 impl Latencies {
     pub(crate) fn of(outcome: &Outcome) -> Self {
+        Self::within(outcome, &outcome.window_us)
+    }
+
+    /// Those of messages that were due within a part of the run.
+    pub(crate) fn within(outcome: &Outcome, window_us: &Range<u32>) -> Self {
         let mut all = Self(Vec::new());
-        all.add(gather::all(outcome));
+        all.add(gather::all(&Part { outcome, window_us }));
         all
     }
 

@@ -1,9 +1,13 @@
 //! What commands report: one value, for machines as JSON and for people as text.
 
+mod capacity;
 mod claims;
+mod compare;
 mod cost;
+mod floor;
 mod pacer;
 mod required;
+mod sweep;
 mod terminal;
 mod traces;
 mod views;
@@ -21,18 +25,24 @@ use anyhow::Context;
 use serde::Serialize;
 
 use crate::{
+    archive::{Whole, wholes},
     audit::Audit,
     cpu::CpuUse,
     exit::Exit,
-    latency::{Key, Latencies, Reconciliation, Summary},
+    floor::Floor,
+    latency::{Key, Latencies, Reconciliation, Series, Summary},
     machine::Machine,
     plan::{Layout, Workload},
     require::Required,
-    run::Connected,
+    run::{Connected, Outcome},
     verdict::{Judged, Verdict},
 };
+pub(crate) use capacity::CapacityReport;
+pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;
+pub(crate) use floor::{AboveFloor, FloorReport};
 pub(crate) use pacer::PacerReport;
+pub(crate) use sweep::SweepReport;
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use views::{CalibrationReport, ViewsReport};
 pub(crate) use waterfall::waterfall;
@@ -104,6 +114,9 @@ pub(crate) struct LatencyRow {
     /// Its figures.
     #[serde(flatten)]
     pub(crate) summary: Summary,
+    /// All of it, for other programs and for `compare`.
+    #[serde(flatten)]
+    pub(crate) whole: Whole,
 }
 
 /// How much went through.
@@ -145,8 +158,19 @@ pub(crate) struct Measured {
     /// What limited the run, if anything did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
+    /// What the machine can do at best, and each hop as a multiple of it, if that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) floor: Option<AboveFloor>,
     /// Why the run proves nothing; empty if it is valid.
     pub(crate) invalid: Vec<String>,
+}
+
+impl Measured {
+    /// Beside what the machine can do at best.
+    pub(crate) fn above(self, floor: Option<Floor>, latencies: &Latencies) -> Self {
+        let above = |floor: Floor| AboveFloor { multiples: floor.multiples(latencies), floor };
+        Self { floor: floor.map(above), ..self }
+    }
 }
 
 /// Resident memory of a server, in bytes.
@@ -267,9 +291,11 @@ fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
     fs::write(path, json).with_context(|| format!("can't write {}", path.display()))
 }
 
-/// The table of all latencies.
-pub(crate) fn rows(latencies: &Latencies) -> Vec<LatencyRow> {
-    latencies.series().map(|series| LatencyRow { key: series.key, summary: series.summary() }).collect()
+/// The table of all latencies, and what else is kept of them.
+pub(crate) fn rows(outcome: &Outcome, latencies: &Latencies) -> Vec<LatencyRow> {
+    let row =
+        |(series, whole): (&Series, Whole)| LatencyRow { key: series.key, summary: series.summary(), whole };
+    latencies.series().zip(wholes(outcome, latencies)).map(row).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableSt
 
 use super::{
     Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
-    required::required, traces::traces,
+    floor::multiples, required::required, traces::traces,
 };
 use crate::{
     audit::{Audit, Kind},
@@ -163,7 +163,7 @@ fn rates(workload: &Workload) -> String {
     rates.join(" → ")
 }
 
-fn layout(layout: &Layout) -> String {
+pub(super) fn layout(layout: &Layout) -> String {
     let mut text = format!(
         "{} publishers, {} channels, {} subscribers, {} B bodies",
         layout.publishers, layout.channels, layout.subscribers, layout.body_bytes
@@ -241,12 +241,15 @@ fn measured(text: &mut String, measured: &Measured, style: Style) {
         let share = format!("the hops miss total by {p50_percent:.1} % (median; p90 {p90_percent:.1} %)");
         line(text, "Reconciled", &share);
     }
+    if let Some(above) = &measured.floor {
+        let _ = writeln!(text, "\nIn ms, and what this machine can do at best\n{}", multiples(above, style));
+    }
     for note in &measured.notes {
         line(text, "Note", note);
     }
 }
 
-fn machine(machine: &Machine) -> String {
+pub(super) fn machine(machine: &Machine) -> String {
     let service = |name: &str, version: &Option<String>| {
         version.as_ref().map_or(String::new(), |version| format!("; {name} {version}"))
     };

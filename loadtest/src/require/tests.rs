@@ -104,6 +104,7 @@ fn measured(invalid: &[&str], lost: u64) -> Measured {
         cpu: none.since(&none, Duration::from_secs(1), 0),
         memory_bytes: BTreeMap::new(),
         audit: Audit { sent: 1_000, acknowledged: 999, findings, ..Audit::default() },
+        floor: None,
         traces: None,
         notes: Vec::new(),
         invalid: invalid.iter().map(|why| (*why).to_owned()).collect(),

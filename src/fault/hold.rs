@@ -59,12 +59,14 @@ impl Held {
         };
         let now = Instant::now();
         let length = Duration::from_millis(delay.delay_ms);
+        let passed = Duration::from_micros(clock::now_us().saturating_sub(since_us));
+        let came = now.checked_sub(passed).unwrap_or(now);
         let until = if delay.serial {
-            self.free_at = self.free_at.max(now) + length;
+            // Counted from when the message came, not from when this task got to it: timers that are late cost no rate.
+            self.free_at = self.free_at.max(came) + length;
             self.free_at
         } else {
-            let passed = Duration::from_micros(clock::now_us().saturating_sub(since_us));
-            now + length.saturating_sub(passed)
+            came + length
         };
         sleep_until(until).await;
     }

@@ -10,9 +10,6 @@ use tokio::{
 use super::{FAULTS, Switches};
 use crate::{clock, hop::Hop};
 
-/// Tokio's timer is up to so late. What it takes from one message's turn the next one's gives back.
-const TIMER_LATENESS: Duration = Duration::from_millis(2);
-
 /// Holds messages in a hop as the switches say. Costs nothing where faults can't be switched.
 pub struct Hold(Option<Held>);
 
@@ -26,9 +23,10 @@ struct Held {
 /// One message's stay, from [`Hold::begin`].
 #[derive(Clone, Copy, Debug)]
 pub struct Stay {
-    since_us: u64,
-    /// When its turn begins; none where nothing is ever held.
-    turn: Option<Instant>,
+    /// When it came into the hop.
+    came: Instant,
+    /// When its turn begins, where messages take turns.
+    turn: Instant,
 }
 
 impl Hold {
@@ -49,12 +47,11 @@ impl Hold {
 
     /// Begins the stay of a message that came into the hop at `since_us`.
     pub fn begin(&self, since_us: u64) -> Stay {
-        let Some(held) = &self.0 else {
-            return Stay { since_us, turn: None };
-        };
-        let now = Instant::now();
-        let is_next = now.saturating_duration_since(held.free_at) <= TIMER_LATENESS;
-        Stay { since_us, turn: Some(if is_next { held.free_at } else { now }) }
+        let (now, passed) = (Instant::now(), clock::now_us().saturating_sub(since_us));
+        let came = now.checked_sub(Duration::from_micros(passed)).unwrap_or(now);
+        // Counted from when it came, not from when someone got to it: a timer that is late costs no rate.
+        let turn = self.0.as_ref().map_or(came, |held| held.free_at.max(came));
+        Stay { came, turn }
     }
 
     /// Returns when the message may go on. May be dropped and called again with the same stay.
@@ -64,9 +61,16 @@ impl Hold {
         }
     }
 
-    /// Whether the message could go on at once.
-    pub fn is_over(&self, stay: Stay) -> bool {
-        self.0.as_ref().is_none_or(|held| held.over_at(stay).is_some_and(|at| at <= Instant::now()))
+    /// Ends the message's stay if its time is over already; returns whether it is.
+    pub fn end_if_over(&mut self, stay: Stay) -> bool {
+        let Some(held) = &mut self.0 else {
+            return true;
+        };
+        let is_over = held.over_at(stay).is_some_and(|at| at <= Instant::now());
+        if is_over {
+            held.end(stay);
+        }
+        is_over
     }
 }
 
@@ -81,8 +85,13 @@ impl Held {
                 _ = self.switches.changed() => {}
             }
         }
+        self.end(stay);
+    }
+
+    /// The next message's turn begins where this one's is over.
+    fn end(&mut self, stay: Stay) {
         if let Some(delay) = self.delay().filter(|delay| delay.serial) {
-            self.free_at = stay.turn.unwrap_or(self.free_at) + Duration::from_millis(delay.delay_ms);
+            self.free_at = stay.turn + Duration::from_millis(delay.delay_ms);
         }
     }
 
@@ -91,16 +100,11 @@ impl Held {
         if self.is_stalled() {
             return None;
         }
-        let now = Instant::now();
         let Some(delay) = self.delay() else {
-            return Some(now);
+            return Some(stay.came);
         };
-        let length = Duration::from_millis(delay.delay_ms);
-        if delay.serial {
-            return Some(stay.turn.unwrap_or(now) + length);
-        }
-        let passed = Duration::from_micros(clock::now_us().saturating_sub(stay.since_us));
-        Some(now + length.saturating_sub(passed))
+        let begun = if delay.serial { stay.turn } else { stay.came };
+        Some(begun + Duration::from_millis(delay.delay_ms))
     }
 
     fn is_stalled(&self) -> bool {

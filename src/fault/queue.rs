@@ -44,7 +44,7 @@ impl<T> Queue<T> {
         while count < limit && self.next.is_none() {
             let Ok(item) = self.items.try_recv() else { break };
             let (item, stay) = self.arrived(item);
-            if self.hold.is_over(stay) {
+            if self.hold.end_if_over(stay) {
                 buffer.push(item);
                 count += 1;
             } else {

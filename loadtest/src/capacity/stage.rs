@@ -12,14 +12,16 @@ use super::{
 use crate::{
     audit::audit,
     latency::{Key, Latencies, Measure, Series, Summary},
-    plan::{Layout, Plan, Workload},
+    plan::{Layout, Workload},
     progress::Progress,
     run::{self, Outcome, Target, Telemetry},
     scrape, validity,
 };
 
 const WARM_UP: Duration = Duration::from_secs(1);
-/// A generator that is later than this at the 99th percentile measures itself.
+/// How late the generator may be at the 99th percentile, as a share of the tightest limit of `total`.
+const SEND_LAG_SHARE_MAX: f64 = 0.1;
+/// The same where no limit is about `total`.
 const SEND_LAG_P99_MS_MAX: f64 = 10.0;
 /// A median that rises by both in a stage goes on rising: a queue builds up that the stage is too short to show.
 const RISE_FACTOR: f64 = 2.0;
@@ -59,6 +61,16 @@ impl Stage {
         self.exceeded.is_empty() && self.invalid.is_empty()
     }
 
+    /// How it ended, and why.
+    pub(crate) fn verdict(&self) -> String {
+        match (&self.invalid[..], &self.exceeded[..]) {
+            ([], []) if self.confirming => "holds, confirmed".to_owned(),
+            ([], []) => "holds".to_owned(),
+            ([], [why, ..]) => why.clone(),
+            ([why, ..], _) => format!("INVALID: {why}"),
+        }
+    }
+
     /// Tries a rate.
     pub(crate) async fn run(
         bench: &Bench<'_>,
@@ -96,7 +108,7 @@ impl Stage {
             invalid: Vec::new(),
             first_out: None,
         };
-        stage.doubt(&workload, &outcome, &latencies);
+        stage.doubt(bench.limits, &outcome, &latencies);
         if !stage.holds() {
             stage.first_out = Some(stage.first_out());
         }
@@ -104,18 +116,14 @@ impl Stage {
     }
 
     /// A generator that is late proves nothing; refused messages and lost connections prove that the rate doesn't hold.
-    fn doubt(&mut self, workload: &Workload, outcome: &Outcome, latencies: &Latencies) {
+    fn doubt(&mut self, limits: &[Limit], outcome: &Outcome, latencies: &Latencies) {
         let audit = audit(&outcome.evidence);
         if !audit.is_clean() {
             self.invalid.push("the audit found something; `run` at this rate shows what".to_owned());
         }
-        let planned = u64::from(Plan::new(workload).messages());
-        let reasons = validity::reasons(Some(planned), &audit, latencies, &outcome.flaws);
-        if is_late(latencies) {
-            self.invalid.extend(reasons);
-        } else {
-            self.exceeded.extend(reasons);
-        }
+        self.invalid.extend(late(limits, latencies));
+        // How late the generator may be was asked already.
+        self.exceeded.extend(validity::reasons(None, &audit, latencies, &outcome.flaws));
     }
 
     fn first_out(&self) -> String {
@@ -123,8 +131,15 @@ impl Stage {
     }
 }
 
-fn is_late(latencies: &Latencies) -> bool {
-    latencies.get(SEND_LAG).is_some_and(|lag| lag.percentile_ms(99.0) > SEND_LAG_P99_MS_MAX)
+/// Lateness is part of `total`: it may be a small part of the limit only.
+fn late(limits: &[Limit], latencies: &Latencies) -> Option<String> {
+    let of_total = limits.iter().filter(|limit| limit.latency.hop == Hop::Total);
+    let tightest_ms = of_total.map(|limit| limit.latency.limit_ms).reduce(f64::min);
+    let max_ms = tightest_ms.map_or(SEND_LAG_P99_MS_MAX, |limit_ms| limit_ms * SEND_LAG_SHARE_MAX);
+    let lag_ms = latencies.get(SEND_LAG)?.percentile_ms(99.0);
+    (lag_ms > max_ms).then(|| {
+        format!("the generator fell behind its schedule: p99 of send_lag is {lag_ms:.1} ms, the limit is {max_ms} ms")
+    })
 }
 
 /// Which limits a run exceeded.

@@ -80,11 +80,10 @@ fn row(stage: &Stage, style: Style) -> Vec<Cell> {
     let (cpu, total) = (&stage.resources.cpu, &stage.total);
     let percent = |share: Option<f64>| share.map_or("–".into(), |share| format!("{:.0} %", share * 100.0));
     let used = |seconds: Option<f64>| right(&percent(seconds.map(|seconds| seconds / cpu.window_s)));
-    let verdict = match (&stage.invalid[..], &stage.exceeded[..]) {
-        ([], []) if stage.confirming => style.coloured("holds, confirmed", Color::Green),
-        ([], []) => style.coloured("holds", Color::Green),
-        ([], [why, ..]) => style.coloured(why, Color::Red),
-        ([why, ..], _) => style.coloured(&format!("INVALID: {why}"), Color::Yellow),
+    let colour = match (stage.invalid.is_empty(), stage.exceeded.is_empty()) {
+        (true, true) => Color::Green,
+        (true, false) => Color::Red,
+        (false, _) => Color::Yellow,
     };
     vec![
         right(&format!("{:.0}", stage.rate_per_s)),
@@ -97,6 +96,6 @@ fn row(stage: &Stage, style: Style) -> Vec<Cell> {
         used(cpu.postgres_s),
         used(cpu.redis_s),
         used(Some(cpu.generator_s)),
-        verdict,
+        style.coloured(&stage.verdict(), colour),
     ]
 }

@@ -8,6 +8,7 @@ mod terminal;
 mod traces;
 mod views;
 mod waterfall;
+mod workload;
 
 use std::{
     collections::BTreeMap,

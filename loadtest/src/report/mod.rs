@@ -8,7 +8,6 @@ mod terminal;
 mod traces;
 mod views;
 mod waterfall;
-mod workload;
 
 use std::{
     collections::BTreeMap,

@@ -9,17 +9,15 @@ use std::{
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle, presets};
 
 use super::{
-    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style,
-    claims::claims,
-    required::required,
-    traces::traces,
-    workload::{layout, rates},
+    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
+    required::required, traces::traces,
 };
 use crate::{
     audit::{Audit, Kind},
     cpu::CpuUse,
     latency::{Key, Reconciliation, Summary},
     machine::Machine,
+    plan::{Churn, Layout, Popularity, Reconnect, Spread, Workload},
 };
 
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
@@ -155,6 +153,40 @@ impl Report for IdleReport {
 
 pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
+}
+
+fn rates(workload: &Workload) -> String {
+    if workload.steps.is_empty() {
+        return workload.rate_per_s.to_string();
+    }
+    let rates: Vec<String> = workload.steps.iter().map(|step| step.rate_per_s.to_string()).collect();
+    rates.join(" → ")
+}
+
+fn layout(layout: &Layout) -> String {
+    let mut text = format!(
+        "{} publishers, {} channels, {} subscribers, {} B bodies",
+        layout.publishers, layout.channels, layout.subscribers, layout.body_bytes
+    );
+    match layout.popularity {
+        Popularity::Uniform => {}
+        Popularity::Zipf(exponent) => {
+            let _ = write!(text, ", channels by Zipf's law with {exponent}");
+        }
+        Popularity::HotShare(share) => {
+            let _ = write!(text, ", {:.0} % to one channel", share * 100.0);
+        }
+    }
+    if layout.spread == Spread::OneServer {
+        text.push_str(", subscribers on one server");
+    }
+    if let Some(Reconnect { share, every_s }) = layout.reconnect {
+        let _ = write!(text, ", {:.0} % reconnect every {every_s} s", share * 100.0);
+    }
+    if let Some(Churn { share, stay_s, away_s }) = layout.churn {
+        let _ = write!(text, ", {:.0} % stay {stay_s} s and are away {away_s} s", share * 100.0);
+    }
+    text
 }
 
 fn measured(text: &mut String, measured: &Measured, style: Style) {

@@ -3,7 +3,6 @@
 
 mod crowd;
 mod delivered;
-mod hammer;
 mod history;
 mod observer;
 mod publisher;
@@ -17,9 +16,11 @@ mod wire;
 
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 
+use anyhow::Context;
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
     sync::mpsc,
-    time::{Instant, sleep},
+    time::{Instant, interval, sleep},
 };
 
 use crate::{
@@ -33,7 +34,6 @@ use crate::{
 };
 pub(crate) use crowd::Connected;
 use crowd::{Crowd, Talk};
-pub(crate) use hammer::hammer;
 use observer::Observer;
 pub(crate) use observer::{Telemetry, Traced, is_counted};
 use publisher::{Published, Publisher};
@@ -47,6 +47,8 @@ pub(crate) use watch::{Limit, Tripped, Watch};
 /// From the last connection to the first message.
 const HEAD_START: Duration = Duration::from_millis(200);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Messages in one channel that a closed loop may reach; limits what a nonsensical sequence number costs.
+const CLOSED_LOOP_LENGTH_MAX: usize = 50_000_000;
 
 /// Where a run's load goes.
 #[derive(Clone, Debug)]
@@ -182,6 +184,67 @@ fn servers(layout: &Layout, target: &Target) -> Vec<usize> {
     (0..layout.subscribers)
         .map(|subscriber| layout.subscribers_server(subscriber, target.servers.len()))
         .collect()
+}
+
+/// Lets publishers talk as fast as answers come, each with so many messages unanswered. `watch` is called
+/// every second with the tally, while they do and once more when everything has arrived.
+pub(crate) async fn hammer(
+    layout: &Layout,
+    outstanding: usize,
+    duration: Duration,
+    target: &Target,
+    progress: &mut Progress,
+    mut watch: impl FnMut(&Tally),
+) -> anyhow::Result<Outcome> {
+    let crowd =
+        Crowd::connect(layout, target, |_| 0, CLOSED_LOOP_LENGTH_MAX, |_, _| None, None, progress).await?;
+    let clock = Clock::starting_in(HEAD_START);
+    let (mut talk, publishers) = crowd.listen(clock, duration);
+    sleep(HEAD_START).await;
+    let until_us = micros(duration);
+    let before = target.watched.cpu();
+    for (number, publisher) in publishers.into_iter().enumerate() {
+        let shared = Arc::clone(&talk.shared);
+        let stop = talk.stop();
+        let mut random = StdRng::seed_from_u64(layout.seed.wrapping_add(number as u64));
+        let last = u16::try_from(layout.channels - 1).context("too many channels")?;
+        talk.perform(async move {
+            let channels = move || random.random_range(0..=last);
+            match publisher {
+                Ok(publisher) => {
+                    publisher.hammer(&shared, clock, outstanding, until_us, channels, stop).await
+                }
+                Err(nothing) => nothing,
+            }
+        });
+    }
+    progress.step_of("publishing as fast as answers come (seconds)", duration.as_secs());
+    let mut seconds = interval(Duration::from_secs(1));
+    while clock.now_us() < until_us {
+        seconds.tick().await;
+        watch(&talk.shared.tally);
+        progress.at(u64::from(clock.now_us() / 1_000_000));
+    }
+    let after = target.watched.cpu();
+    talk.drain(progress).await;
+    let mut flaws = Vec::new();
+    watch(&talk.shared.tally);
+    let connected = talk.connected;
+    let (evidence, noted) = talk.evidence(target, progress, &mut flaws).await?;
+    let deliveries = deliveries_within(&evidence, &(0..until_us));
+    Ok(Outcome {
+        samples: noted.samples,
+        visits: noted.visits,
+        window_us: 0..until_us,
+        cpu: after.since(&before, duration, deliveries),
+        servers: servers(layout, target),
+        planned: None,
+        traced: None,
+        tripped: None,
+        evidence,
+        connected,
+        flaws,
+    })
 }
 
 fn overflow(pacer: &Pacer) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! What a run does: how much of what, and when each message is due.
 
+mod habit;
 mod layout;
 
 use std::time::Duration;
@@ -11,7 +12,8 @@ use rand::{
 };
 use serde::Serialize;
 
-pub(crate) use layout::{Bodies, Churn, Habit, Layout, Popularity, Range, Reconnect, Spread};
+pub(crate) use habit::Habit;
+pub(crate) use layout::{Bodies, Churn, Layout, Popularity, Range, Reconnect, Spread};
 
 /// An open workload: messages are due at a planned rate, whatever the system does.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -16,10 +16,12 @@ use tokio::{
 };
 
 use super::{
-    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, Visit, Watch, history,
+    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, Visit, Watch,
+    delivered::Delivered,
+    history,
     publisher::{Published, Publisher},
     stage::Stage,
-    subscriber::{Delivered, Seat, Subscriber},
+    subscriber::{Seat, Subscriber},
 };
 use crate::{
     audit::{Evidence, Ledger, Records},

@@ -3,6 +3,7 @@
 
 mod closed_loop;
 mod crowd;
+mod delivered;
 mod history;
 mod observer;
 mod publisher;

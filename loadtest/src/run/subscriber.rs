@@ -1,13 +1,10 @@
 //! A subscribing connection, and what becomes of it when its owner comes and goes.
 
-use std::{borrow::Cow, future::pending, net::SocketAddr, time::Duration};
+use std::{future::pending, net::SocketAddr, time::Duration};
 
 use anyhow::{Context as _, bail};
-use hopline::{
-    hop::Hop,
-    protocol::{CloseCode, ServerFrame, Timing},
-};
-use serde::{Deserialize, de::IgnoredAny};
+use hopline::protocol::{ServerFrame, Timing};
+use serde::de::IgnoredAny;
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, sleep_until},
@@ -15,16 +12,13 @@ use tokio::{
 
 use super::{
     Shared,
-    observer::{Manner, Told, is_counted},
+    delivered::Delivered,
     sample::{HopSample, Visit},
-    wire::Incoming,
 };
 use crate::{
-    audit::{Kind, Ledger, Received},
+    audit::{Kind, Ledger},
     client::{Client, ClientError, Closed},
     clock::Clock,
-    identity::id_tail,
-    latency::Measure,
     plan::Habit,
 };
 
@@ -39,30 +33,6 @@ pub(crate) struct Seat {
     /// one figure a message and server.
     pub(crate) notes_timing: bool,
     pub(crate) habit: Option<Habit>,
-}
-
-/// What a subscriber brings home.
-#[derive(Debug)]
-pub(crate) struct Delivered {
-    seat: Seat,
-    pub(crate) ledger: Ledger,
-    pub(crate) samples: Vec<HopSample>,
-    /// How long each return took.
-    pub(crate) visits: Vec<Visit>,
-    /// A recovery that isn't over: when it began, and the number that ends it.
-    recovering: Option<(u32, u64)>,
-    /// What couldn't be recovered.
-    unrecovered: bool,
-}
-
-/// What a message said, as far as it isn't in the ledger.
-#[derive(Debug)]
-struct Entered<'a, T> {
-    index: u32,
-    seq: u64,
-    traceparent: Cow<'a, str>,
-    timing: Option<T>,
-    manner: Manner,
 }
 
 /// Why a stay has ended.
@@ -125,36 +95,6 @@ impl Subscriber {
 }
 
 impl Delivered {
-    fn new(seat: Seat, ledger: Ledger) -> Self {
-        Self { seat, ledger, samples: Vec::new(), visits: Vec::new(), recovering: None, unrecovered: false }
-    }
-
-    /// Of a subscriber that couldn't connect.
-    pub(super) fn nothing(seat: Seat, error: &anyhow::Error) -> Self {
-        let mut ledger = Ledger::new(seat.number, seat.channel, 0, 0);
-        ledger.closed = Some(Closed { code: None, reason: format!("it couldn't connect: {error:#}") });
-        Self::new(seat, ledger)
-    }
-
-    /// What went wrong with the connection.
-    pub(super) fn flaw(&self) -> Option<String> {
-        let number = self.ledger.subscriber;
-        let Some(closed) = &self.ledger.closed else {
-            return self.unrecovered.then(|| {
-                format!(
-                    "subscriber {number} was away for more messages than a server recovers, so that some were \
-                     neither delivered nor lost. Lower the rate, or raise the server's --recovered-max"
-                )
-            });
-        };
-        let advice = if closed.code == Some(CloseCode::SlowClient.number()) {
-            ". It didn't keep up: lower --rate or --outstanding, or have fewer subscribers"
-        } else {
-            ""
-        };
-        Some(format!("subscriber {number}'s connection ended early: {closed}{advice}"))
-    }
-
     async fn stay(
         &mut self,
         client: Client,
@@ -241,74 +181,6 @@ impl Delivered {
             self.visits.push(Visit::Recovery { at_us: began_us, us: at_us - began_us });
             self.recovering = None;
         }
-    }
-
-    fn ended_by(mut self, closed: Closed, shared: &Shared) -> Self {
-        shared.subscriber_gone(self.ledger.subscriber);
-        self.ledger.closed = Some(closed);
-        self
-    }
-
-    /// Enters a frame in the ledger; returns what it said if it was a message of this run.
-    fn enter<'a, T: Deserialize<'a>>(
-        &mut self,
-        text: &'a str,
-        at_us: u32,
-        shared: &Shared,
-    ) -> Option<Entered<'a, T>> {
-        let Ok(frame) = serde_json::from_str::<Incoming<'a, T>>(text) else {
-            self.ledger.note(Kind::Corrupted, 0);
-            return None;
-        };
-        if frame.kind != "message" {
-            return None;
-        }
-        let seq = frame.seq.unwrap_or_default();
-        let index = frame.client_message_id.and_then(|id| shared.identity.index_of(id));
-        let (Some(index), Some(id)) = (index, frame.id) else {
-            self.ledger.note(Kind::Corrupted, seq);
-            return None;
-        };
-        let is_whole = frame.channel == shared.channels[self.ledger.channel].as_str()
-            && shared.identity.is_body(index, &frame.body);
-        if !is_whole {
-            self.ledger.note(Kind::Corrupted, seq);
-        }
-        self.ledger.record(seq, Received { index, at_us, id_tail: id_tail(id) });
-        let manner = Manner {
-            is_counted: is_counted(self.seat.habit.as_ref()),
-            is_live: !self.ledger.is_recovered(seq),
-        };
-        if manner.is_live {
-            shared.happened(Measure::Hop(Hop::Total), index, at_us);
-        }
-        Some(Entered { index, seq, traceparent: frame.traceparent, timing: frame.timing, manner })
-    }
-}
-
-impl<T> Entered<'_, T> {
-    fn observe(&self, shared: &Shared, at_us: u32, clock: Clock) {
-        if let Some(observer) = &shared.observer {
-            observer.delivered((self.index, self.seq), at_us, clock, self.manner);
-        }
-    }
-}
-
-impl Entered<'_, Timing> {
-    fn tell(&self, shared: &Shared, node: &str, at_us: u32, clock: Clock) {
-        let Some(observer) = &shared.observer else {
-            return;
-        };
-        let told = Told {
-            index: self.index,
-            traceparent: &self.traceparent,
-            timing: self.timing.filter(|_| self.manner.is_live),
-            node,
-            at_us,
-            decoded_us: clock.now_us(),
-        };
-        observer.told(&told, clock);
-        observer.delivered((self.index, self.seq), at_us, clock, self.manner);
     }
 }
 

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::{
     file::Scenario,
-    values::{BodiesValue, ChurnValue, PopularityValue, Rate, ReconnectValue, SECONDS_MAX, Steps, Whole},
+    numbers::{Rate, SECONDS_MAX, Whole},
+    values::{BodiesValue, ChurnValue, PopularityValue, ReconnectValue, Steps},
 };
 use crate::plan::{Layout, Spread, Step, Workload};
 
@@ -72,7 +73,9 @@ impl From<&WorkloadArgs> for Workload {
         let steps: Vec<Step> = steps.map_or_else(Vec::new, |steps| steps.0);
         let first_rate = steps.first().map(|step| step.rate_per_s);
         let whole = |seconds: u64| Duration::from_secs(seconds);
-        let duration = args.duration.or(file.duration_s).map(|seconds| whole(seconds.get()));
+        // Steps that are given as a flag bring their own duration.
+        let in_file = file.duration_s.filter(|_| args.rate_steps.is_none());
+        let duration = args.duration.or(in_file).map(|seconds| whole(seconds.get()));
         let warm_up = args.warm_up.or(file.warm_up_s).map(|seconds| whole(seconds.get()));
         Self {
             layout: layout(args, &file),
@@ -165,6 +168,8 @@ mod tests {
         assert_eq!((over.layout.channels, over.layout.seed), (4, 7));
         assert_eq!(over.layout.body_bytes, Bodies::Fixed(70));
         assert_eq!(over.layout.popularity, Popularity::Zipf(1.1));
+        fs::write(path, "duration_s = 99").unwrap();
+        assert_eq!(workload(&["--scenario", path, "--rate-steps", "5:2"]).duration.as_secs(), 2);
         let steps = workload(&["--rate-steps", "5:2,7:1.5", "--reconnect", "0.1:4", "--churn", "0.2:3:1"]);
         assert_eq!(steps.steps[1], Step { rate_per_s: 7.0, seconds: 1.5 });
         assert_eq!(steps.layout.reconnect, Some(Reconnect { share: 0.1, every_s: 4.0 }));

@@ -4,8 +4,9 @@ use std::fs;
 
 use serde::Deserialize;
 
-use super::values::{
-    BodiesValue, ChurnValue, PopularityValue, Rate, ReconnectValue, SECONDS_MAX, Steps, Whole,
+use super::{
+    numbers::{Rate, SECONDS_MAX, Whole},
+    values::{BodiesValue, ChurnValue, PopularityValue, ReconnectValue, Steps},
 };
 use crate::plan::Spread;
 

@@ -2,7 +2,8 @@
 
 mod args;
 mod file;
+mod numbers;
 mod values;
 
 pub use args::WorkloadArgs;
-pub(crate) use values::Rate;
+pub(crate) use numbers::Rate;

@@ -36,7 +36,9 @@ pub(super) async fn execute(args: &AbArgs) -> anyhow::Result<Exit> {
         let invalid =
             pair.iter().flat_map(|run| run.invalid.iter().map(|why| format!("{}: {why}", run.name)));
         let invalid: Vec<String> = invalid.collect();
-        invalid.iter().for_each(|why| progress.say(&format!("the pair doesn't count: {why}")));
+        for why in &invalid {
+            progress.say(&format!("the pair doesn't count: {why}"));
+        }
         if invalid.is_empty() {
             pairs.push(pair);
         }

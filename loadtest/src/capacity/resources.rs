@@ -25,6 +25,8 @@ pub(crate) struct Resources {
     pub(crate) cpu: CpuUse,
     /// The share of all processors that was busy, whoever used them; none if the system doesn't tell.
     pub(crate) machine_busy: Option<f64>,
+    /// How many processors those are.
+    pub(crate) cores: usize,
     /// The longest that each queue was, over all servers; empty if they don't tell.
     pub(crate) queues: Vec<(&'static str, f64)>,
 }
@@ -70,8 +72,14 @@ impl Resources {
             ("Redis", share(cpu.redis_s)),
             ("the generator", share(Some(cpu.generator_s))),
         ];
-        if self.machine_busy.is_some_and(|busy| busy >= USED_UP) {
-            let parts = by_process.map(|(name, share)| format!("{name} {:.0} %", share * 100.0));
+        if let Some(busy) = self.machine_busy.filter(|busy| *busy >= USED_UP) {
+            let known: f64 = by_process.iter().map(|(_, share)| share).sum();
+            let others = ("others", (busy * self.cores as f64 - known).max(0.0));
+            let parts: Vec<String> = by_process
+                .into_iter()
+                .chain([others])
+                .map(|(name, share)| format!("{name} {:.0} %", share * 100.0))
+                .collect();
             return format!("the machine's processors; of one core used {}", parts.join(", "));
         }
         let longest = self.queues.iter().max_by(|one, other| one.1.total_cmp(&other.1));
@@ -102,14 +110,23 @@ mod tests {
             deliveries: 0,
             servers_us_per_delivery: None,
         };
-        Resources { cpu, machine_busy: Some(busy), queues: vec![("persist", queue), ("publish", 1.0)] }
+        Resources {
+            cpu,
+            machine_busy: Some(busy),
+            cores: 2,
+            queues: vec![("persist", queue), ("publish", 1.0)],
+        }
     }
 
     #[test]
     fn what_ran_out_is_named() {
         let first_out = |resources: Resources| resources.first_out(1_000.0);
         assert!(first_out(resources(9.5, 0.95, 500.0)).starts_with("Redis"));
-        assert!(first_out(resources(1.0, 0.95, 500.0)).contains("the servers 80 %"));
+        let processors = first_out(resources(1.0, 0.95, 500.0));
+        assert!(
+            processors.contains("the servers 80 %") && processors.contains("others 80 %"),
+            "{processors}"
+        );
         assert!(first_out(resources(1.0, 0.5, 500.0)).starts_with("persist"));
         assert!(first_out(resources(1.0, 0.5, 5.0)).starts_with("nothing"));
     }

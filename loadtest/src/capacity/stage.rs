@@ -1,6 +1,6 @@
 //! One rate, tried.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZero, thread::available_parallelism, time::Duration};
 
 use hopline::hop::Hop;
 use serde::Serialize;
@@ -97,7 +97,8 @@ impl Stage {
         };
         let latencies = Latencies::of(&outcome);
         let machine_busy = before.zip(after).map(|(before, after)| after.busy_since(before));
-        let resources = Resources { cpu: outcome.cpu.clone(), machine_busy, queues };
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        let resources = Resources { cpu: outcome.cpu.clone(), machine_busy, cores, queues };
         let mut stage = Self {
             rate_per_s,
             seconds,

@@ -7,7 +7,7 @@ use crate::{
     exit::Exit,
     plan::Workload,
     progress::Progress,
-    report::{Conclusion, RunReport, publish},
+    report::{Conclusion, RunReport, publish, write_page},
     verdict::judge,
 };
 
@@ -24,5 +24,6 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let proven = measured.invalid.is_empty() && measured.audit.is_clean();
     let report = RunReport { result, workload, measured, decision: Some(budget.decision), claims };
     publish(&report, Some(&args.json))?;
+    write_page(&report, args.html.as_deref())?;
     Ok(if args.exit_zero && proven { Exit::Pass } else { result.exit() })
 }

@@ -26,7 +26,7 @@ use crate::{
     latency::Latencies,
     machine::Machine,
     progress::Progress,
-    report::{Measured, Memory, Throughput, rows},
+    report::{Measured, Memory, Pictures, Throughput, rows},
     run::{Outcome, Target},
 };
 
@@ -116,6 +116,7 @@ impl Ground {
             memory_bytes: memory,
             audit,
             traces: None,
+            pictures: Pictures::default(),
             invalid,
         }
     }

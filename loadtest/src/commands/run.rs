@@ -8,7 +8,7 @@ use crate::{
     latency::Latencies,
     plan::{Plan, Workload},
     progress::Progress,
-    report::{Conclusion, Measured, RunReport, publish},
+    report::{Conclusion, Measured, RunReport, publish, write_page},
     run, validity,
 };
 
@@ -22,6 +22,7 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let result = Conclusion::of(&measured.invalid, &measured.audit, &[]);
     let report = RunReport { result, workload, measured, decision: None, claims: Vec::new() };
     publish(&report, args.json.as_deref())?;
+    write_page(&report, args.html.as_deref())?;
     Ok(result.exit())
 }
 
@@ -42,6 +43,7 @@ pub(super) async fn measure(
     let planned = u64::from(Plan::new(workload).messages());
     let invalid = validity::reasons(Some(planned), &audit, &latencies, &outcome.flaws);
     let traces = telling.report(&outcome, &workload.layout, ground.lab.as_ref(), progress).await?;
+    let pictures = telling.pictures(&outcome, &latencies);
     let measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
-    Ok((Measured { traces, ..measured }, latencies))
+    Ok((Measured { traces, pictures, ..measured }, latencies))
 }

@@ -9,10 +9,11 @@ use super::SAVED_TRACES_MAX;
 use crate::{
     cli::TelemetryArgs,
     lab::Lab,
+    latency::Latencies,
     metrics::{self, Metrics, Serving},
     plan::Layout,
     progress::Progress,
-    report::{SavedTraces, SlowTrace, TraceReport},
+    report::{Pictures, SavedTraces, SlowTrace, TraceReport},
     run::{Outcome, Telemetry, Traced},
     spans::{Outbox, Sampling},
     traces::{Completeness, Expected, Receiver, Store, save},
@@ -99,6 +100,12 @@ impl Telling {
             report.saved = Some(SavedTraces { file: self.args.traces.clone(), traces: count });
         }
         Ok(Some(report))
+    }
+
+    /// What the report's page draws.
+    pub(super) fn pictures(&self, outcome: &Outcome, latencies: &Latencies) -> Pictures {
+        let store = self.receiver.as_ref().map(Receiver::store);
+        Pictures::of(outcome, latencies, store.as_deref())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod claims;
 mod cost;
+mod html;
 mod terminal;
 mod traces;
 mod views;
@@ -28,6 +29,7 @@ use crate::{
     verdict::{Judged, Verdict},
 };
 pub(crate) use cost::CostReport;
+pub(crate) use html::{Pictures, write_page};
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use views::{CalibrationReport, ViewsReport};
 pub(crate) use waterfall::waterfall;
@@ -115,6 +117,9 @@ pub(crate) struct Measured {
     /// The traces, if messages were traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traces: Option<TraceReport>,
+    /// What the page draws.
+    #[serde(skip)]
+    pub(crate) pictures: Pictures,
     /// Why the run proves nothing; empty if it is valid.
     pub(crate) invalid: Vec<String>,
 }
@@ -224,12 +229,16 @@ pub(crate) fn publish(report: &impl Report, json: Option<&Path>) -> anyhow::Resu
 }
 
 fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
+    let mut json = serde_json::to_string_pretty(report)?;
+    json.push('\n');
+    write_file(path, &json)
+}
+
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
     }
-    let mut json = serde_json::to_string_pretty(report)?;
-    json.push('\n');
-    fs::write(path, json).with_context(|| format!("can't write {}", path.display()))
+    fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
 /// The table of all latencies.

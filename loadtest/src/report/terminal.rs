@@ -149,7 +149,7 @@ pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
 }
 
-fn layout(layout: &Layout) -> String {
+pub(super) fn layout(layout: &Layout) -> String {
     format!(
         "{} publishers, {} channels, {} subscribers, {} B bodies",
         layout.publishers, layout.channels, layout.subscribers, layout.body_bytes

@@ -41,8 +41,8 @@ fn cell(plot: &Plot, timeline: &Timeline, number: usize, row: i32, (count, most)
     let (low, high) = (plot.y(row_ms(row)), plot.y(row_ms(row + 1)));
     let strength = FAINTEST + (1.0 - FAINTEST) * (count as f64 / most as f64).sqrt();
     html! {
-        rect.mark.cell x=(px(left + 0.5)) width=(px(right - left - 1.0)) y=(px(high + 0.5))
-            height=(px(low - high - 1.0)) fill-opacity=(format!("{strength:.2}")) {
+        rect.mark.cell x=(px(left + 0.5)) width=(px(right - left - 1.0)) y=(px(high + 0.2))
+            height=(px(low - high - 0.4)) fill-opacity=(format!("{strength:.2}")) {
             title {
                 (from_s) " s, " (milliseconds(row_ms(row))) " to " (milliseconds(row_ms(row + 1))) " ms: "
                 (count) " deliveries"

@@ -14,7 +14,7 @@ pub(super) fn chart(curves: &[Curve], limits: &[LatencyLimit]) -> Markup {
     let measured = curves.iter().flat_map(|curve| curve.points.iter().map(|(_, ms)| *ms));
     let limited = limits.iter().map(|limit| limit.limit_ms);
     let plot = Plot {
-        width: 760.0,
+        width: 560.0,
         height: 380.0,
         x: Scale::linear(rarity(45.0), rarity(99.92)),
         y: Scale::log_around(measured.chain(limited)),
@@ -67,7 +67,7 @@ fn mark(plot: &Plot, limit: &LatencyLimit) -> Markup {
             path.limit d=(format!("M{} {}h26", px(x - 13.0), px(y))) {
                 title { "limit of " (limit.hop.as_str()) ", p" (limit.percentile) ": " (limit.limit_ms) " ms" }
             }
-            text.note.middle x=(px(x)) y=(px(y - 6.0)) { (limit.hop.as_str()) " < " (limit.limit_ms) " ms" }
+            text.note x=(px(x - 13.0)) y=(px(y - 6.0)) { (limit.hop.as_str()) " < " (limit.limit_ms) " ms" }
         }
     }
 }

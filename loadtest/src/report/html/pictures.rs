@@ -1,5 +1,7 @@
 //! What the page draws, gathered after the run.
 
+use std::iter::once;
+
 use hopline::hop::{Hop, Origin};
 
 use super::{
@@ -70,7 +72,8 @@ impl Curve {
         let percentile =
             |step: u32| 100.0 - 100.0 / 10_f64.powf(f64::from(step) / f64::from(POINTS_PER_DECADE));
         let is_known = |percentile: &f64| series.count() as f64 * (100.0 - percentile) / 100.0 >= BEYOND;
-        let shown = (0..=3 * POINTS_PER_DECADE).map(percentile).filter(|percentile| *percentile > 40.0);
+        let steps = (0..=3 * POINTS_PER_DECADE).map(percentile).filter(|percentile| *percentile > 50.0);
+        let shown = once(50.0).chain(steps);
         let points =
             shown.take_while(is_known).map(|percentile| (percentile, series.percentile_ms(percentile)));
         Some(Self { hop, name, is_second: origin == Some(Origin::Peer), points: points.collect() })

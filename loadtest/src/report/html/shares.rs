@@ -6,7 +6,7 @@ use super::breakdown::{Breakdown, REST};
 use super::plot::px;
 use crate::report::terminal::milliseconds;
 
-const WIDTH: f64 = 760.0;
+const WIDTH: f64 = 560.0;
 const ROW: f64 = 58.0;
 const BAR: f64 = 26.0;
 /// A narrower part has no label.
@@ -58,7 +58,7 @@ fn table(breakdowns: &[Breakdown]) -> Markup {
         })
     };
     html! {
-        details {
+        details open {
             summary { "The same as a table" }
             div.scroll { table {
                 thead { tr {

@@ -19,7 +19,7 @@ pub(super) fn claims(claims: &[Judged]) -> Markup {
     let class = |verdict| match verdict {
         Verdict::Holds => "good",
         Verdict::DoesNotHold => "bad",
-        Verdict::NotMeasured => "open",
+        Verdict::NotMeasured => "muted",
     };
     html! {
         div.scroll { table.verdicts {
@@ -32,7 +32,7 @@ pub(super) fn claims(claims: &[Judged]) -> Markup {
                 @for judged in claims {
                     tr {
                         td.sentence { (plain(&judged.claim.sentence)) }
-                        td { (judged_by(judged)) }
+                        td.judged { (judged_by(judged)) }
                         td.number { (limit(judged)) }
                         td.number { @if let Some(percent) = judged.headroom_percent { (format!("{percent:.0} %")) } }
                         td {

@@ -12,6 +12,9 @@ pub(super) const HOPS: [Hop; 5] = [Hop::Accept, Hop::Persist, Hop::Broadcast, Ho
 /// More columns than this don't fit on a page: a column then stands for several seconds.
 const COLUMNS_MAX: u32 = 120;
 const US_PER_S: u32 = 1_000_000;
+/// A figure of a second needs no third digit.
+const DIGITS: u8 = 2;
+const LONGEST_US: u64 = 3_600_000_000;
 /// Rows of the heat map for each tenfold of latency.
 const ROWS_PER_DECADE: f64 = 10.0;
 
@@ -101,7 +104,9 @@ struct Gathered {
 
 impl Default for Gathered {
     fn default() -> Self {
-        let histogram = |_| Histogram::new(2).expect("two digits are legal");
+        let histogram = |_| {
+            Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal")
+        };
         Self { hops: HOPS.map(histogram), rows: BTreeMap::new() }
     }
 }

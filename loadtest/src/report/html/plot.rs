@@ -1,5 +1,7 @@
 //! What all plots have: scales, axes, and lines.
 
+use std::fmt::Write;
+
 use maud::{Markup, html};
 
 /// Room for the labels of the axes.
@@ -68,7 +70,7 @@ pub(super) fn label(value: f64) -> String {
 
 /// A coordinate, to a tenth of a pixel.
 pub(super) fn px(value: f64) -> String {
-    format!("{:.1}", value)
+    format!("{value:.1}")
 }
 
 /// A rectangle with two axes.
@@ -106,7 +108,7 @@ impl Plot {
                 command = 'M';
                 continue;
             };
-            path += &format!("{command}{} {}", px(self.x(x)), px(self.y(y)));
+            let _ = write!(path, "{command}{} {}", px(self.x(x)), px(self.y(y)));
             command = 'L';
         }
         path
@@ -120,7 +122,7 @@ impl Plot {
         y_label: &str,
         marks: &Markup,
     ) -> Markup {
-        let middle = (TOP + self.bottom()) / 2.0;
+        let middle = f64::midpoint(TOP, self.bottom());
         html! {
             svg viewBox=(format!("0 0 {} {}", self.width, self.height)) role="img" aria-label=(description) {
                 g.grid {

@@ -31,21 +31,23 @@ pub(super) fn chart(breakdowns: &[Breakdown]) -> Markup {
 
 fn bar(breakdown: &Breakdown, top: f64) -> Markup {
     let total_ms = breakdown.total_ms().max(f64::MIN_POSITIVE);
-    let mut left = 0.0;
+    let placed = breakdown.parts.iter().scan(0.0, |end, (name, ms)| {
+        let (left, width) = (*end, ms / total_ms * WIDTH);
+        *end += width;
+        Some((*name, *ms, left, width))
+    });
     html! {
         text.row x="0" y=(px(top + 18.0)) { (breakdown.title) }
         text.row.end x=(px(WIDTH)) y=(px(top + 18.0)) { (milliseconds(total_ms)) " ms" }
-        @for (name, ms) in &breakdown.parts {
-            @let width = ms / total_ms * WIDTH;
+        @for (name, ms, left, width) in placed {
             g class=(format!("hue-{name}")) {
                 rect.mark.part x=(px(left)) y=(px(top + 26.0)) width=(px(width)) height=(px(BAR)) {
-                    title { (spoken(name)) ": " (milliseconds(*ms)) " ms, " (percent(*ms, total_ms)) }
+                    title { (spoken(name)) ": " (milliseconds(ms)) " ms, " (percent(ms, total_ms)) }
                 }
                 @if width > LABEL_MIN {
                     text.within x=(px(left + 7.0)) y=(px(top + 44.0)) { (name) }
                 }
             }
-            @let _ = left += width;
         }
     }
 }

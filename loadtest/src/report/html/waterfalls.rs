@@ -19,13 +19,17 @@ const ROW: f64 = 22.0;
 const TOP: f64 = 22.0;
 
 pub(super) fn chart(trace: &Trace) -> Markup {
-    let lanes = lanes(trace);
-    let rows: usize = lanes.iter().map(|(_, spans)| spans.len()).sum();
-    let bottom = TOP + rows as f64 * ROW;
+    // The first row of a lane has its name.
+    let named = |(name, spans): (&'_ str, Vec<_>)| {
+        let name = name.to_owned();
+        spans.into_iter().enumerate().map(move |(place, span)| ((place == 0).then(|| name.clone()), span))
+    };
+    let rows: Vec<(Option<String>, &Span)> = lanes(trace).into_iter().flat_map(named).collect();
+    let top = |row: usize| TOP + row as f64 * ROW;
+    let bottom = top(rows.len());
     let length_ms = (trace.end_ns() - trace.start_ns()) as f64 / NS_PER_MS;
     let scale = Scale::linear(0.0, length_ms);
     let x = |ms: f64| LEFT + ms / length_ms.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - RIGHT);
-    let mut row = 0;
     html! {
         svg viewBox=(format!("0 0 {WIDTH} {}", bottom + 6.0)) role="img"
             aria-label=(format!("Waterfall of the trace {}", trace.id())) {
@@ -35,13 +39,12 @@ pub(super) fn chart(trace: &Trace) -> Markup {
                     text.tick.middle x=(px(x(ms))) y="12" { (text) " ms" }
                 }
             }
-            @for (name, spans) in &lanes {
-                line.lane x1="0" x2=(px(WIDTH)) y1=(px(TOP + row as f64 * ROW)) y2=(px(TOP + row as f64 * ROW)) {}
-                text.lane x="0" y=(px(TOP + row as f64 * ROW + 15.0)) { (name) }
-                @for span in spans {
-                    (bar(trace, span, TOP + row as f64 * ROW, x))
-                    @let _ = row += 1;
+            @for (row, (lane, span)) in rows.iter().enumerate() {
+                @if let Some(name) = lane {
+                    line.lane x1="0" x2=(px(WIDTH)) y1=(px(top(row))) y2=(px(top(row))) {}
+                    text.lane x="0" y=(px(top(row) + 15.0)) { (name) }
                 }
+                (bar(trace, span, top(row), x))
             }
         }
         p.sum { (legend(trace).trim()) }

@@ -13,6 +13,7 @@ mod delivery;
 mod documents;
 mod fault;
 mod hostile_input;
+mod html_report;
 mod http;
 mod layout;
 mod load;

@@ -24,6 +24,9 @@ pub struct RunArgs {
     /// Write the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as a page, too: one file that needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub require: RequireArgs,
@@ -47,6 +50,9 @@ pub struct AdrArgs {
     /// Where the report is written as JSON.
     #[arg(long, value_name = "FILE", default_value = "results/adr.json")]
     pub json: PathBuf,
+    /// Write the report as a page, too: one file that needs no network.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Exit with 0 even if a claim doesn't hold, provided that the run is valid and the audit is clean.
     #[arg(long)]
     pub exit_zero: bool,

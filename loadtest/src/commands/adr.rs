@@ -9,7 +9,7 @@ use crate::{
     exit::Exit,
     plan::Workload,
     progress::Progress,
-    report::{Conclusion, RunReport, publish},
+    report::{Conclusion, RunReport, publish, write_page},
     verdict::{Judged, judge},
 };
 
@@ -32,5 +32,6 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let report = loaded.report(load.workload, result);
     let report = RunReport { decision: Some(budget.decision), claims, ..report };
     publish(&report, Some(&args.json))?;
+    write_page(&report, args.html.as_deref())?;
     Ok(if args.exit_zero && proven { Exit::Pass } else { report.result.exit() })
 }

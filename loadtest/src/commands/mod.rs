@@ -38,7 +38,7 @@ use crate::{
     machine::Machine,
     plan::Layout,
     progress::Progress,
-    report::{Measured, Memory, Throughput, rows},
+    report::{Measured, Memory, Pictures, Throughput, rows},
     run::{Outcome, Target},
     validity,
 };
@@ -172,6 +172,7 @@ impl Ground {
             audit,
             traces: None,
             floor: None,
+            pictures: Pictures::default(),
             invalid,
         }
     }

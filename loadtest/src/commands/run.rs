@@ -10,7 +10,7 @@ use crate::{
     plan::Workload,
     preflight,
     progress::Progress,
-    report::{Conclusion, Measured, RunReport, publish},
+    report::{Conclusion, Measured, RunReport, publish, write_page},
     require::{self, RequireArgs, Required},
     run::{self, Tripped},
     validity,
@@ -27,6 +27,7 @@ pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
         Conclusion::of(&measured.invalid, &measured.audit, &[]).with_traces(measured.traces.as_ref());
     let report = loaded.report(load.workload, result);
     publish(&report, args.json.as_deref())?;
+    write_page(&report, args.html.as_deref())?;
     Ok(report.result.exit())
 }
 
@@ -100,6 +101,7 @@ impl Load<'_> {
         latencies.add(telling.latencies(&outcome));
         let mut measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
         measured.traces = traces;
+        measured.pictures = telling.pictures(&outcome, &latencies);
         let measured = measured.above(floor, &latencies);
         let tripped = outcome.tripped;
         let judge = |requirement| Required::judge(requirement, &measured, &latencies, tripped.as_ref());

@@ -11,11 +11,11 @@ use crate::{
     cli::TelemetryArgs,
     http,
     lab::Lab,
-    latency::{Series, traced},
+    latency::{Latencies, Series, traced},
     metrics::{self, Metrics, Serving},
     plan::Layout,
     progress::Progress,
-    report::{SavedTraces, SlowTrace, TraceReport},
+    report::{Pictures, SavedTraces, SlowTrace, TraceReport},
     run::{Outcome, Telemetry, Traced, is_counted},
     spans::{Outbox, Sampling, SpanCounts},
     traces::{Completeness, Expected, Receiver, Store, save},
@@ -126,6 +126,12 @@ impl Telling {
             report.shortcomings = shortcomings(&report, share);
         }
         Ok(Some(report))
+    }
+
+    /// What the report's page draws.
+    pub(super) fn pictures(&self, outcome: &Outcome, latencies: &Latencies) -> Pictures {
+        let store = self.receiver.as_ref().map(Receiver::store);
+        Pictures::of(outcome, latencies, store.as_deref())
     }
 }
 

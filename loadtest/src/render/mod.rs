@@ -15,6 +15,7 @@ use std::{
 use anyhow::Context;
 
 use crate::budget::Budget;
+pub(crate) use dashboards::hop_colour;
 
 /// Where the budget stands, in the repository.
 pub(crate) const BUDGET: &str = "observability/budget.toml";

@@ -50,7 +50,7 @@ pub(super) fn claims(claims: &[Judged], style: Style) -> Table {
 }
 
 /// What the sentence is judged by, and the figure.
-fn judged_by(judged: &Judged) -> String {
+pub(super) fn judged_by(judged: &Judged) -> String {
     match (&judged.claim.latency, &judged.claim.audit, judged.measured) {
         (Some(limit), _, measured) => {
             let judged = format!("{}, p{}", name(limit.key()), limit.percentile);
@@ -65,7 +65,7 @@ fn judged_by(judged: &Judged) -> String {
     }
 }
 
-fn limit(judged: &Judged) -> String {
+pub(super) fn limit(judged: &Judged) -> String {
     match (&judged.claim.latency, &judged.claim.audit) {
         (Some(limit), _) => format!("< {} ms", limit.limit_ms),
         (None, Some(limit)) => format!("≤ {}", limit.max),
@@ -74,7 +74,7 @@ fn limit(judged: &Judged) -> String {
 }
 
 /// A sentence without Markdown's emphasis and without references.
-fn plain(sentence: &str) -> String {
+pub(super) fn plain(sentence: &str) -> String {
     let mut plain = sentence.replace("**", "");
     while let Some(start) = plain.find("[[")
         && let Some(length) = plain[start..].find("](#references)")

@@ -5,6 +5,7 @@ mod claims;
 mod compare;
 mod cost;
 mod floor;
+mod html;
 mod pacer;
 mod required;
 mod sweep;
@@ -41,6 +42,7 @@ pub(crate) use capacity::CapacityReport;
 pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;
 pub(crate) use floor::{AboveFloor, FloorReport};
+pub(crate) use html::{Pictures, write_page};
 pub(crate) use pacer::PacerReport;
 pub(crate) use sweep::SweepReport;
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
@@ -161,6 +163,9 @@ pub(crate) struct Measured {
     /// What the machine can do at best, and each hop as a multiple of it, if that was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) floor: Option<AboveFloor>,
+    /// What the page draws.
+    #[serde(skip)]
+    pub(crate) pictures: Pictures,
     /// Why the run proves nothing; empty if it is valid.
     pub(crate) invalid: Vec<String>,
 }
@@ -283,12 +288,16 @@ pub(crate) fn publish(report: &impl Report, json: Option<&Path>) -> anyhow::Resu
 }
 
 fn write_json(report: &impl Report, path: &Path) -> anyhow::Result<()> {
+    let mut json = serde_json::to_string_pretty(report)?;
+    json.push('\n');
+    write_file(path, &json)
+}
+
+fn write_file(path: &Path, text: &str) -> anyhow::Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
     }
-    let mut json = serde_json::to_string_pretty(report)?;
-    json.push('\n');
-    fs::write(path, json).with_context(|| format!("can't write {}", path.display()))
+    fs::write(path, text).with_context(|| format!("can't write {}", path.display()))
 }
 
 /// The table of all latencies, and what else is kept of them.

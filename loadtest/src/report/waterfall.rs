@@ -14,7 +14,7 @@ const COLOURS: [Color; 5] = [Color::Cyan, Color::Green, Color::Yellow, Color::Ma
 /// What stands beside the bars: lane, name, start and duration with their margins.
 const BESIDE_BARS: u16 = 46;
 const BAR_CELLS_MIN: u16 = 20;
-const NS_PER_MS: f64 = 1_000_000.0;
+pub(super) const NS_PER_MS: f64 = 1_000_000.0;
 
 /// The waterfall of a trace: servers as lanes, then where the time went.
 pub(crate) fn waterfall(trace: &Trace, style: Style) -> String {
@@ -62,7 +62,7 @@ fn row(table: &mut Table, lane: &str, span: &Span, bars: &Bars<'_>, style: Style
 }
 
 /// The spans of each server, and those of the clients around them: what they wanted first, what they got last.
-fn lanes(trace: &Trace) -> Vec<(&str, Vec<&Span>)> {
+pub(super) fn lanes(trace: &Trace) -> Vec<(&str, Vec<&Span>)> {
     let mut lanes: Vec<(&str, Vec<&Span>)> = Vec::new();
     let (clients, servers): (Vec<&Span>, Vec<&Span>) =
         trace.spans().iter().partition(|span| span.source.instance.is_empty());
@@ -101,7 +101,7 @@ impl Bars<'_> {
     }
 }
 
-fn legend(trace: &Trace) -> String {
+pub(super) fn legend(trace: &Trace) -> String {
     let Some(path) = Path::of(trace) else {
         return "The trace lacks spans, so that it doesn't show where the time went.\n".to_owned();
     };

@@ -8,7 +8,7 @@ use crate::{
     cpu::Watched,
     latency::Latencies,
     machine::Machine,
-    report::{Conclusion, Measured, Throughput},
+    report::{Conclusion, Measured, Pictures, Throughput},
     run::{Connected, Tripped},
     verdict::Verdict,
 };
@@ -105,6 +105,7 @@ fn measured(invalid: &[&str], lost: u64) -> Measured {
         memory_bytes: BTreeMap::new(),
         audit: Audit { sent: 1_000, acknowledged: 999, findings, ..Audit::default() },
         floor: None,
+        pictures: Pictures::default(),
         traces: None,
         notes: Vec::new(),
         invalid: invalid.iter().map(|why| (*why).to_owned()).collect(),

@@ -1,5 +1,6 @@
 //! What the tests share: a lab of this build's servers, clients that fail loudly, and a look at the database.
 
+pub(crate) mod browser;
 pub(crate) mod dashboard;
 pub(crate) mod document;
 mod gate;

@@ -1,4 +1,4 @@
-//! One colour for each hop, on all dashboards. Told apart by most colour-blind people, on dark and on light.
+//! One colour for each hop, on all dashboards and in reports. Told apart by most colour-blind people, on dark and on light.
 
 use hopline::hop::Hop;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ pub(super) const BAD: &str = "#E02F44";
 pub(super) const GOOD: &str = "#37872D";
 
 /// A hop's colour.
-pub(super) const fn of(hop: Hop) -> &'static str {
+pub(crate) const fn of(hop: Hop) -> &'static str {
     match hop {
         Hop::Accept => "#E69F00",
         Hop::Persist => "#1F78C1",

@@ -15,6 +15,7 @@ mod tests;
 
 use super::File;
 use crate::budget::Budget;
+pub(crate) use colours::of as hop_colour;
 
 /// All dashboards.
 pub(crate) fn files(budget: &Budget) -> Vec<File> {

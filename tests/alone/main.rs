@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
 
+mod capacity;
 #[path = "../it/support/load.rs"]
 mod load;
 mod omission;

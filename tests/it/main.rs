@@ -4,7 +4,6 @@
 
 mod alerts;
 mod broker_loss;
-mod capacity;
 mod collector;
 mod completeness;
 mod configuration;

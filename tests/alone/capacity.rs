@@ -2,9 +2,9 @@
 
 use clap::Parser;
 use hopline_loadtest::{cli::Cli, commands, exit::Exit};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{fault, lab_with};
+use crate::lab;
 
 /// What a server commits a second if each message is held for 2 ms, one after the other.
 const CAPACITY_PER_S: f64 = 500.0;
@@ -22,9 +22,10 @@ async fn search(args: &[&str]) -> (Exit, Value) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_capacity_is_found_within_a_tenth() {
-    let lab = lab_with(1, &["--fault-switches"]).await;
+    let (_alone, lab) = lab(1, &["--fault-switches"]).await;
     let server = lab.server("a");
-    fault(&server, &["delay", "persist", "2", "--serial"]);
+    let delay = json!({ "delays": { "persist": { "delay_ms": 2, "serial": true } } });
+    server.switch_faults(&delay).await.unwrap();
     let (target, admin) = (server.public_addr().to_string(), server.admin_addr().to_string());
     let args = ["--target", &target, "--admin", &admin, "--from", "300"];
     let (exit, report) = search(&args).await;
@@ -41,7 +42,7 @@ async fn a_known_capacity_is_found_within_a_tenth() {
     assert!(!failed.is_empty() && failed.len() < stages.len(), "{report:#}");
     assert!(failed.iter().any(|stage| stage["rate_per_s"].as_f64().unwrap() > found));
 
-    fault(&server, &["clear"]);
+    server.switch_faults(&json!({})).await.unwrap();
     let (exit, report) = search(&[&args[..4], &["--from", "600", "--to", "600"]].concat()).await;
     assert_eq!((exit, report["capacity_per_s"].as_f64()), (Exit::Pass, Some(600.0)), "{report:#}");
 }

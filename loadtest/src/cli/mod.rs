@@ -34,6 +34,9 @@ Examples:
   hopline-loadtest run --channels 1 --subscribers 1000 --rate 100
   hopline-loadtest run --target 10.0.0.1:8080,10.0.0.2:8080 --json results/run.json
   hopline-loadtest trace slowest                         where did that run's slowest message spend its time?
+  hopline-loadtest run --scenario loadtest/scenarios/zipf.toml --require 'total.p99 < 25ms'
+  hopline-loadtest capacity                              up to which rate does the budget hold?
+  hopline-loadtest ab --baseline OLD --candidate NEW     which hop became slower?
   hopline-loadtest saturate                              how many durable messages a second?
   hopline-loadtest idle                                  what does an idle connection cost?
   hopline-loadtest render                                after a change of observability/budget.toml";

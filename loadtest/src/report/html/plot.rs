@@ -29,7 +29,7 @@ impl Scale {
         let range =
             positive.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if range.0 > range.1 { (0.1, 1.0) } else { range };
-        let (from, to) = (low.log10().floor(), (high.log10() + 1e-9).ceil());
+        let (from, to) = (low.log10().floor(), (high.log10() - 1e-9).ceil());
         Self { from, to: to.max(from + 1.0), is_log: true }
     }
 

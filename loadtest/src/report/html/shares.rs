@@ -9,8 +9,8 @@ use crate::report::terminal::milliseconds;
 const WIDTH: f64 = 560.0;
 const ROW: f64 = 58.0;
 const BAR: f64 = 26.0;
-/// A narrower part has no label.
-const LABEL_MIN: f64 = 64.0;
+/// About as wide as a letter of a label; a part without room for its label has none.
+const LETTER: f64 = 8.0;
 
 pub(super) fn chart(breakdowns: &[Breakdown]) -> Markup {
     let height = ROW * breakdowns.len() as f64 + 4.0;
@@ -44,7 +44,7 @@ fn bar(breakdown: &Breakdown, top: f64) -> Markup {
                 rect.mark.part x=(px(left)) y=(px(top + 26.0)) width=(px(width)) height=(px(BAR)) {
                     title { (spoken(name)) ": " (milliseconds(ms)) " ms, " (percent(ms, total_ms)) }
                 }
-                @if width > LABEL_MIN {
+                @if width > (name.len() + 2) as f64 * LETTER {
                     text.within x=(px(left + 7.0)) y=(px(top + 44.0)) { (name) }
                 }
             }
@@ -56,7 +56,7 @@ fn table(breakdowns: &[Breakdown]) -> Markup {
     let ms = |breakdown: &Breakdown, name| {
         let part = breakdown.parts.iter().find(|(it, _)| *it == name);
         part.map_or_else(String::new, |(_, ms)| {
-            format!("{} ms · {}", milliseconds(*ms), percent(*ms, breakdown.total_ms()))
+            format!("{} · {}", milliseconds(*ms), percent(*ms, breakdown.total_ms()))
         })
     };
     html! {
@@ -64,13 +64,13 @@ fn table(breakdowns: &[Breakdown]) -> Markup {
             summary { "The same as a table" }
             div.scroll { table {
                 thead { tr {
-                    th scope="col" { "part" }
+                    th scope="col" { "in ms, and share" }
                     @for breakdown in breakdowns { th.number scope="col" { (breakdown.title) } }
                 } }
                 tbody {
                     @for name in names(breakdowns) {
                         tr {
-                            th scope="row" { (spoken(name)) }
+                            th scope="row" { (name.replace('_', " ")) }
                             @for breakdown in breakdowns { td.number { (ms(breakdown, name)) } }
                         }
                     }

@@ -60,7 +60,7 @@ pub struct CalibrateArgs {
     pub views: ViewsArgs,
 }
 
-/// `cost`. A round of the defaults takes three minutes.
+/// `cost`. A round of the defaults takes two minutes.
 #[derive(Clone, Debug, Args)]
 pub struct CostArgs {
     /// How often everything is measured: medians of fewer than seven have no interval.

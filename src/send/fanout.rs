@@ -28,7 +28,7 @@ pub enum Registration {
         channel: ChannelName,
         /// The subscriber.
         client: Client,
-        /// Whether it wants [`Timing`].
+        /// Whether it wants [`Timing`](crate::protocol::Timing).
         timing: bool,
         /// Told when the channel has a position on this server, with its counter if that was read for it.
         joined: oneshot::Sender<Option<u64>>,

@@ -2,27 +2,36 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use anyhow::Context as _;
 use tokio::time::{MissedTickBehavior, interval};
+
+use crate::http::{self, ANSWER_LIMIT};
 
 /// How often queues are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// The sum of a metric over all servers that answer, and over its series whose labels hold `label`.
-pub(crate) async fn sum(http: &reqwest::Client, admin: &[SocketAddr], name: &str, label: &str) -> f64 {
+/// The sum of a metric over all servers, and over its series whose labels hold `label`. Fails if a server doesn't
+/// answer, since a sum without it would look like a lower cost.
+pub(crate) async fn sum(
+    http: &reqwest::Client,
+    admin: &[SocketAddr],
+    name: &str,
+    label: &str,
+) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for addr in admin {
-        sum += of_text(&text(http, *addr).await, name, label);
+        sum += of_text(&text(http, *addr).await?, name, label);
     }
-    sum
+    Ok(sum)
 }
 
-/// Does some work, and looks meanwhile how high these metrics rise, each summed over all servers.
+/// Does some work, and looks meanwhile how high these metrics rise, each summed over all servers that answer.
 pub(crate) async fn peaks<T, const N: usize>(
     admin: &[SocketAddr],
     names: [&str; N],
     work: impl Future<Output = T>,
 ) -> (T, [f64; N]) {
-    let http = reqwest::Client::new();
+    let http = http::client(ANSWER_LIMIT);
     let mut peaks = [0.0_f64; N];
     let look = async {
         let mut ticks = interval(LOOK_EVERY);
@@ -31,7 +40,7 @@ pub(crate) async fn peaks<T, const N: usize>(
             ticks.tick().await;
             let mut sums = [0.0; N];
             for addr in admin {
-                let text = text(&http, *addr).await;
+                let text = text(&http, *addr).await.unwrap_or_default();
                 names.iter().zip(&mut sums).for_each(|(name, sum)| *sum += of_text(&text, name, ""));
             }
             peaks.iter_mut().zip(sums).for_each(|(peak, sum)| *peak = peak.max(sum));
@@ -44,11 +53,10 @@ pub(crate) async fn peaks<T, const N: usize>(
     (result, peaks)
 }
 
-async fn text(http: &reqwest::Client, admin: SocketAddr) -> String {
-    let Ok(answer) = http.get(format!("http://{admin}/metrics")).send().await else {
-        return String::new();
-    };
-    answer.text().await.unwrap_or_default()
+async fn text(http: &reqwest::Client, admin: SocketAddr) -> anyhow::Result<String> {
+    let url = format!("http://{admin}/metrics");
+    let answer = async { http.get(&url).send().await?.error_for_status()?.text().await };
+    answer.await.with_context(|| format!("reading what a server says of itself at {url}"))
 }
 
 fn of_text(text: &str, name: &str, label: &str) -> f64 {

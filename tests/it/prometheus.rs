@@ -53,13 +53,14 @@ fn may_be_empty(query: &Query) -> bool {
 }
 
 /// Waits until each panel has a number.
-async fn every_panel_has_data(api: &PrometheusApi) {
+async fn every_panel_has_data(prometheus: &Prometheus) {
     for query in queries().iter().filter(|query| !may_be_empty(query)) {
         let what = format!("{}: {}: data for {}", query.dashboard, query.panel, query.expr);
         soon(&what, async {
             let expr = query.expanded("10s", "1m");
-            while !api.query(&expr).await.unwrap().iter().any(|sample| sample.value.is_finite()) {
-                tokio::time::sleep(Duration::from_millis(200)).await;
+            while !prometheus.api().query(&expr).await.unwrap().iter().any(|sample| sample.value.is_finite())
+            {
+                prometheus.scraped().await.unwrap();
             }
         })
         .await;
@@ -87,7 +88,7 @@ async fn every_panel_has_data_under_load_and_exemplars_lead_to_traces() {
     let metrics = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
     let prometheus = Prometheus::start(&lab, Some(metrics)).await.expect("Prometheus starts");
     let checks = async {
-        every_panel_has_data(prometheus.api()).await;
+        every_panel_has_data(&prometheus).await;
         exemplars_lead_to_traces(prometheus.api(), &receiver).await;
     };
     tokio::select! {

@@ -43,7 +43,7 @@ pub struct KeptLabArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
     /// Servers to load instead of a lab's: host:port, separated by commas.
-    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "keep"])]
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "keep"], help_heading = "Lab")]
     pub target: Vec<SocketAddr>,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]

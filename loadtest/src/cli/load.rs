@@ -15,18 +15,15 @@ use crate::{
     scenario::WorkloadArgs,
 };
 
-/// `run`.
+/// What `run` and `adr` share: a workload, what is required of it, and what is told of it.
 #[derive(Clone, Debug, Args)]
-pub struct RunArgs {
-    #[expect(missing_docs, reason = "clap would show it")]
-    #[command(flatten)]
-    pub workload: WorkloadArgs,
-    /// Write the report as JSON, too.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+pub struct LoadArgs {
     /// Write the report as a page, too: one file that needs no network.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub workload: WorkloadArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub require: RequireArgs,
@@ -41,18 +38,23 @@ pub struct RunArgs {
     pub target: TargetArgs,
 }
 
+/// `run`.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// Write the report as JSON, too.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub load: LoadArgs,
+}
+
 /// `adr`.
 #[derive(Clone, Debug, Args)]
 pub struct AdrArgs {
-    #[expect(missing_docs, reason = "clap would show it")]
-    #[command(flatten)]
-    pub workload: WorkloadArgs,
     /// Where the report is written as JSON.
     #[arg(long, value_name = "FILE", default_value = "results/adr.json")]
     pub json: PathBuf,
-    /// Write the report as a page, too: one file that needs no network.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
     /// Exit with 0 even if a claim doesn't hold, provided that the run is valid and the audit is clean.
     #[arg(long)]
     pub exit_zero: bool,
@@ -61,16 +63,7 @@ pub struct AdrArgs {
     pub budget: Option<PathBuf>,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
-    pub require: RequireArgs,
-    #[expect(missing_docs, reason = "clap would show it")]
-    #[command(flatten)]
-    pub telemetry: TelemetryArgs,
-    #[expect(missing_docs, reason = "clap would show it")]
-    #[command(flatten)]
-    pub floor: FloorFlag,
-    #[expect(missing_docs, reason = "clap would show it")]
-    #[command(flatten)]
-    pub target: TargetArgs,
+    pub load: LoadArgs,
 }
 
 /// `saturate`.

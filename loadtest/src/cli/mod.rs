@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::parse::{parse_body_bytes, parse_rate, resolve};
 pub use self::{
     lab::{KeptLabArgs, LabArgs, TargetArgs},
-    load::{AdrArgs, IdleArgs, RunArgs, SaturateArgs},
+    load::{AdrArgs, IdleArgs, LoadArgs, RunArgs, SaturateArgs},
     telemetry::{CalibrateArgs, CostArgs, TelemetryArgs, ViewsArgs},
     tools::{DoctorArgs, RenderArgs, TraceArgs, WhichTrace},
 };
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn the_stack_of_containers_gives_flags_that_there_are() {
         let Command::Run(args) = Cli::parse_from(command_of_compose()).command else { unreachable!() };
-        assert_eq!(args.target.target.len(), 3);
-        assert_eq!(args.telemetry.trace_sample.to_string(), "0.1");
+        assert_eq!(args.load.target.target.len(), 3);
+        assert_eq!(args.load.telemetry.trace_sample.to_string(), "0.1");
     }
 
     #[test]

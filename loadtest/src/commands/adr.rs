@@ -7,7 +7,6 @@ use crate::{
     budget::Budget,
     cli::AdrArgs,
     exit::Exit,
-    plan::Workload,
     progress::Progress,
     report::{Conclusion, RunReport, publish, write_page},
     verdict::{Judged, judge},
@@ -18,9 +17,8 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let totals = budget.latencies().filter(|(_, limit)| limit.hop == Hop::Total);
     let claimed_ms = totals.map(|(_, limit)| limit.limit_ms).reduce(f64::min);
-    let workload = Workload::from(&args.workload);
-    let load = Load { workload, require: &args.require, floor: args.floor, claimed_ms };
-    let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
+    let load = Load::new(&args.load, claimed_ms);
+    let loaded = load.carry_out(&args.load, &mut progress).await?;
     drop(progress);
     let measured = &loaded.measured;
     let is_valid = measured.invalid.is_empty();
@@ -32,6 +30,6 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let report = loaded.report(load.workload, result);
     let report = RunReport { decision: Some(budget.decision), claims, ..report };
     publish(&report, Some(&args.json))?;
-    write_page(&report, args.html.as_deref())?;
+    write_page(&report, args.load.html.as_deref())?;
     Ok(if args.exit_zero && proven { Exit::Pass } else { report.result.exit() })
 }

@@ -3,8 +3,7 @@
 use super::{Ground, MemoryWatch, telemetry::Telling};
 use crate::{
     audit::audit,
-    cli::FloorFlag,
-    cli::{RunArgs, TargetArgs, TelemetryArgs},
+    cli::{FloorFlag, LoadArgs, RunArgs},
     exit::Exit,
     latency::Latencies,
     plan::Workload,
@@ -18,16 +17,15 @@ use crate::{
 
 pub(super) async fn execute(args: &RunArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
-    let workload = Workload::from(&args.workload);
-    let load = Load { workload, require: &args.require, floor: args.floor, claimed_ms: None };
-    let loaded = load.carry_out(&args.telemetry, &args.target, &mut progress).await?;
+    let load = Load::new(&args.load, None);
+    let loaded = load.carry_out(&args.load, &mut progress).await?;
     drop(progress);
     let measured = &loaded.measured;
     let result =
         Conclusion::of(&measured.invalid, &measured.audit, &[]).with_traces(measured.traces.as_ref());
     let report = loaded.report(load.workload, result);
     publish(&report, args.json.as_deref())?;
-    write_page(&report, args.html.as_deref())?;
+    write_page(&report, args.load.html.as_deref())?;
     Ok(report.result.exit())
 }
 
@@ -61,14 +59,15 @@ pub(super) async fn measure(
     load.measure(ground, telling, progress).await
 }
 
-impl Load<'_> {
+impl<'a> Load<'a> {
+    pub(super) fn new(args: &'a LoadArgs, claimed_ms: Option<f64>) -> Self {
+        let workload = Workload::from(&args.workload);
+        Self { workload, require: &args.require, floor: args.floor, claimed_ms }
+    }
+
     /// Looks whether the machine can do it, gets servers, and runs it.
-    pub(super) async fn carry_out(
-        &self,
-        telemetry: &TelemetryArgs,
-        target: &TargetArgs,
-        progress: &mut Progress,
-    ) -> anyhow::Result<Loaded> {
+    pub(super) async fn carry_out(&self, args: &LoadArgs, progress: &mut Progress) -> anyhow::Result<Loaded> {
+        let LoadArgs { telemetry, target, .. } = args;
         preflight::check(&self.workload.layout, target.servers())?;
         let telling = Telling::start(telemetry, target.target.is_empty(), progress).await?;
         let ground = Ground::prepare(target, telling.otlp_endpoint(), progress).await?;

@@ -8,6 +8,7 @@ use super::{Ground, run::measure, telemetry::Telling};
 use crate::{
     cli::LabArgs,
     exit::Exit,
+    http,
     lab::Lab,
     latency::{Key, Measure, Series},
     machine::Machine,
@@ -54,9 +55,9 @@ pub(super) async fn execute(args: &SweepArgs) -> anyhow::Result<Exit> {
 async fn cost(step: &Step, ground: &Ground, progress: &mut Progress) -> anyhow::Result<Cost> {
     let lab = ground.lab.iter();
     let admin: Vec<SocketAddr> = lab.flat_map(Lab::servers).map(|server| server.admin_addr()).collect();
-    let http = reqwest::Client::new();
+    let http = http::client(http::ANSWER_LIMIT);
     let bytes = async |direction: &str| scrape::sum(&http, &admin, BROKER_BYTES, direction).await;
-    let (out, into) = (bytes("\"out\"").await, bytes("\"in\"").await);
+    let (out, into) = (bytes("\"out\"").await?, bytes("\"in\"").await?);
     let loaded = measure(&step.workload, ground, &Telling::nothing(), progress).await?;
     let (measured, latencies) = (loaded.measured, loaded.latencies);
     let messages = measured.audit.acknowledged.max(1) as f64;
@@ -78,8 +79,8 @@ async fn cost(step: &Step, ground: &Ground, progress: &mut Progress) -> anyhow::
         delivered_per_s: measured.throughput.delivered_per_s,
         servers_us_per_delivery: cpu.servers_us_per_delivery,
         servers_us_per_message: cpu.servers_s.map(|seconds| seconds * 1e6 / in_window.max(1.0)),
-        broker_out_bytes_per_message: (bytes("\"out\"").await - out) / messages,
-        broker_in_bytes_per_message: (bytes("\"in\"").await - into) / messages,
+        broker_out_bytes_per_message: (bytes("\"out\"").await? - out) / messages,
+        broker_in_bytes_per_message: (bytes("\"in\"").await? - into) / messages,
         invalid,
     })
 }

@@ -31,6 +31,6 @@ pub struct FloorArgs {
 pub struct FloorFlag {
     /// Before the run, measure what the lab's PostgreSQL, its Redis and bare WebSockets can do at best here, and show each
     /// hop as a multiple of that.
-    #[arg(long, conflicts_with = "target")]
+    #[arg(long, conflicts_with = "target", help_heading = "Lab")]
     pub floor: bool,
 }

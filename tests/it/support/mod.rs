@@ -5,6 +5,7 @@ pub(crate) mod dashboard;
 pub(crate) mod document;
 mod gate;
 pub(crate) mod load;
+mod wire;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};
 
@@ -19,6 +20,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub(crate) use gate::Gate;
+pub(crate) use wire::{Tampering, Wire};
 
 /// The longest that anything awaited may take. Only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hopline::{
+    clock,
     config::{Config, ServeArgs},
     fault,
     operate::{self, FaultArgs, HealthArgs, OperateError},
@@ -74,6 +75,7 @@ async fn ask(question: impl Future<Output = Result<(), OperateError>>) -> Result
 
 #[tokio::main]
 async fn serve(config: Config) -> Result<(), Failure> {
+    clock::shift(config.clock_shift_ms);
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "hopline=info,warn".into());
     let metrics = if config.metrics { Some(metrics::install()?) } else { None };
     let traces = trace::start(&config.node)?;

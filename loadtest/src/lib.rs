@@ -22,6 +22,7 @@ mod audit;
 mod budget;
 mod capacity;
 mod clock;
+mod clocks;
 mod compare;
 mod cost;
 mod cpu;

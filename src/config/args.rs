@@ -118,6 +118,16 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_FAULT_SWITCHES")]
     pub(super) fault_switches: bool,
 
+    /// Run with a clock that is so far ahead of the machine's, or behind it: a fault, which needs --fault-switches
+    #[arg(
+        long,
+        env = "HOPLINE_CLOCK_SHIFT_MS",
+        value_name = "MS",
+        default_value = "0",
+        allow_hyphen_values = true
+    )]
+    pub(super) clock_shift_ms: String,
+
     /// Limit of the shutdown; what has not drained by then is cut off
     #[arg(long, env = "HOPLINE_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) shutdown_timeout_ms: String,

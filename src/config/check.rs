@@ -70,6 +70,7 @@ impl Checker {
         let broker = self.broker(args);
         let receive = self.receive(args);
         let client = self.client(args);
+        let clock_shift_ms = self.clock_shift_ms(args);
         let shutdown_timeout = self.millis("--shutdown-timeout-ms", &args.shutdown_timeout_ms, 0..=600_000);
         Some(Config {
             node: node?,
@@ -83,6 +84,7 @@ impl Checker {
             client: client?,
             metrics: !args.no_metrics,
             fault_switches: args.fault_switches,
+            clock_shift_ms: clock_shift_ms?,
             shutdown_timeout: shutdown_timeout?,
         })
     }
@@ -188,6 +190,15 @@ impl Checker {
             recovered_max: recovered_max?,
             idle_timeout_ms: idle_timeout_ms?,
         })
+    }
+
+    fn clock_shift_ms(&mut self, args: &ServeArgs) -> Option<i64> {
+        const DAY_MS: i64 = 86_400_000;
+        let shift_ms = self.number("--clock-shift-ms", &args.clock_shift_ms, -DAY_MS..=DAY_MS)?;
+        if shift_ms != 0 && !args.fault_switches {
+            self.add("--clock-shift-ms", "is a fault and needs --fault-switches");
+        }
+        Some(shift_ms)
     }
 
     fn add(&mut self, flag: &'static str, why: impl Into<String>) {

@@ -40,6 +40,8 @@ pub struct Config {
     pub metrics: bool,
     /// Whether faults can be switched, from this machine.
     pub fault_switches: bool,
+    /// By how much this server's clock is ahead of the machine's, in milliseconds: a fault.
+    pub clock_shift_ms: i64,
     /// How long the shutdown may take before what is left is cut off.
     pub shutdown_timeout: Duration,
 }

@@ -30,6 +30,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::{
     audit::Audit,
     cli::{Command, LabArgs, TargetArgs},
+    clocks,
     cpu::Watched,
     exit::Exit,
     floor::{Effort, Floor, FloorFlag},
@@ -134,8 +135,15 @@ impl Ground {
         if let Some(lab) = &self.lab {
             return format!("lab, servers: {}", lab.servers().len());
         }
-        let addrs: Vec<String> = self.target.servers.iter().map(ToString::to_string).collect();
-        addrs.join(", ")
+        self.server_names().join(", ")
+    }
+
+    /// In the order of the target's servers.
+    fn server_names(&self) -> Vec<String> {
+        match &self.lab {
+            Some(lab) => lab.servers().iter().map(|server| server.node().to_owned()).collect(),
+            None => self.target.servers.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// What a run measured, as a report has it.
@@ -149,6 +157,9 @@ impl Ground {
     ) -> Measured {
         let window = outcome.cpu.window_s;
         let machine = Machine::describe(self.lab.as_ref());
+        let clocks = clocks::compare(outcome, &self.server_names());
+        let mut notes = validity::notes(&outcome.cpu, machine.cores);
+        notes.extend(clocks::notes(&clocks));
         let acknowledged = outcome
             .evidence
             .records
@@ -158,7 +169,8 @@ impl Ground {
         Measured {
             target: self.name(),
             co_located: self.is_co_located(),
-            notes: validity::notes(&outcome.cpu, machine.cores),
+            clocks,
+            notes,
             machine,
             clients: outcome.connected,
             throughput: Throughput {

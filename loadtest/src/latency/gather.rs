@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     audit::{Answer, Evidence, Ledger, Received, Record},
-    run::{Outcome, Visit},
+    run::{Outcome, Upstream, Visit},
 };
 
 /// A part of a run.
@@ -115,7 +115,7 @@ fn hops(part: &Part<'_>) -> Vec<Series> {
         if let Some(us) = unexplained_us(sample, record) {
             unexplained.record_difference(us.abs());
         }
-        let Some((accept_us, persist_us, broadcast_us)) = sample.before_receive_us else {
+        let Some(Upstream { accept_us, persist_us, broadcast_us, .. }) = sample.upstream else {
             continue;
         };
         let (index, publishers) = (sample.index as usize, told.len());

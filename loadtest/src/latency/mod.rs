@@ -122,6 +122,13 @@ pub(crate) struct Key {
     pub(crate) recipient: Option<Recipient>,
 }
 
+impl Key {
+    /// Whether it begins on one clock and ends on another one.
+    pub(crate) fn compares_clocks(self) -> bool {
+        matches!(self.measure, Measure::SendAndDrain | Measure::Drain) || self.origin == Some(Origin::Peer)
+    }
+}
+
 /// A series of durations.
 #[derive(Clone, Debug)]
 pub(crate) struct Series {

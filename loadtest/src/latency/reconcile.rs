@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{
     audit::Record,
-    run::{HopSample, Outcome},
+    run::{HopSample, Outcome, Upstream},
 };
 
 /// Shares are kept in hundredths of a percent, up to ten times the total.
@@ -49,7 +49,7 @@ impl Reconciliation {
 
 /// How long the frame took to its server, if it took as long as the acknowledgement back. None if there was none.
 pub(super) fn uplink_us(sample: &HopSample, record: &Record) -> Option<i64> {
-    let (accept_us, persist_us, _) = sample.before_receive_us?;
+    let Upstream { accept_us, persist_us, .. } = sample.upstream?;
     let service_us = record.answered_us.saturating_sub(record.sent_us);
     record
         .is_acknowledged()
@@ -58,7 +58,7 @@ pub(super) fn uplink_us(sample: &HopSample, record: &Record) -> Option<i64> {
 
 /// What is left of `total` beside the hops; negative if they are more. None for a healed message, whose hops aren't known.
 pub(super) fn unexplained_us(sample: &HopSample, record: &Record) -> Option<i64> {
-    let (accept_us, persist_us, broadcast_us) = sample.before_receive_us?;
+    let Upstream { accept_us, persist_us, broadcast_us, .. } = sample.upstream?;
     let send_lag_us = record.sent_us.saturating_sub(record.intended_us);
     let hops = [send_lag_us, accept_us, persist_us, broadcast_us, sample.receive_us];
     let uplink_us = uplink_us(sample, record)?;

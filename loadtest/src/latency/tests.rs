@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     audit::{Answer, Evidence, Ledger, Received, Record, Records},
     cpu::Watched,
-    run::{Connected, HopSample, Visit},
+    run::{Connected, HopSample, Upstream, Visit},
 };
 
 /// One message each at 1 s and 2 s; three subscribers; the first message belongs to the warm-up.
@@ -23,7 +23,7 @@ fn outcome() -> Outcome {
     let sample = |origin, broadcast_us| HopSample {
         index: 1,
         origin,
-        before_receive_us: Some((10, 500, broadcast_us)),
+        upstream: Some(Upstream { accepted_us: 2_000_200, accept_us: 10, persist_us: 500, broadcast_us }),
         receive_us: 20,
         server: 0,
         handed_us: 2_001_000,

@@ -28,6 +28,7 @@ use serde::Serialize;
 use crate::{
     archive::{Whole, wholes},
     audit::Audit,
+    clocks::ServerClock,
     cpu::CpuUse,
     exit::Exit,
     floor::Floor,
@@ -157,6 +158,8 @@ pub(crate) struct Measured {
     /// The traces, if messages were traced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) traces: Option<TraceReport>,
+    /// How far the servers' clocks agree with the generator's.
+    pub(crate) clocks: Vec<ServerClock>,
     /// What limited the run, if anything did.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     audit::{Audit, Kind},
+    clocks::ServerClock,
     latency::{Latencies, Reconciliation, samples_min},
     report::Measured,
     run::Tripped,
@@ -67,7 +68,7 @@ impl Required {
             return Self { verdict: Verdict::DoesNotHold, why, ..judged };
         }
         let audit_stands = figure.unit() == Unit::Count && !holds;
-        let why = match found.too_few {
+        let why = match found.says_nothing {
             _ if audit_stands => return judged,
             _ if !measured.invalid.is_empty() => "the run is invalid".to_owned(),
             Some(why) => why,
@@ -91,7 +92,7 @@ impl Required {
 struct Found {
     value: f64,
     /// Why it says nothing, although it is there.
-    too_few: Option<String>,
+    says_nothing: Option<String>,
 }
 
 fn measure(figure: Figure, measured: &Measured, latencies: &Latencies) -> Result<Found, String> {
@@ -105,9 +106,12 @@ fn measure(figure: Figure, measured: &Measured, latencies: &Latencies) -> Result
                 Stat::Max => (series.summary().max_ms, 1),
             };
             let count = series.count();
-            let too_few =
-                (count < wanted).then(|| format!("{count} samples don't tell it: it takes {wanted}"));
-            return Ok(Found { value, too_few });
+            let says_nothing = if key.compares_clocks() && measured.clocks.iter().any(ServerClock::is_apart) {
+                Some("it compares clocks that don't agree".to_owned())
+            } else {
+                (count < wanted).then(|| format!("{count} samples don't tell it: it takes {wanted}"))
+            };
+            return Ok(Found { value, says_nothing });
         }
         Figure::Audit(kind) => findings(&measured.audit, kind) as f64,
         Figure::Indeterminate => measured.audit.indeterminate as f64,
@@ -133,7 +137,7 @@ fn measure(figure: Figure, measured: &Measured, latencies: &Latencies) -> Result
             }
         }
     };
-    Ok(Found { value, too_few: None })
+    Ok(Found { value, says_nothing: None })
 }
 
 fn findings(audit: &Audit, kind: Option<Kind>) -> u64 {

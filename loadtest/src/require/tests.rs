@@ -107,6 +107,7 @@ fn measured(invalid: &[&str], lost: u64) -> Measured {
         floor: None,
         pictures: Pictures::default(),
         traces: None,
+        clocks: Vec::new(),
         notes: Vec::new(),
         invalid: invalid.iter().map(|why| (*why).to_owned()).collect(),
     }

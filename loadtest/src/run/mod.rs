@@ -37,7 +37,7 @@ use crowd::{Crowd, Rules, Talk};
 use observer::Observer;
 pub(crate) use observer::{Telemetry, Traced, is_counted};
 use publisher::{Published, Publisher};
-pub(crate) use sample::{HopSample, Visit};
+pub(crate) use sample::{HopSample, Upstream, Visit};
 pub(crate) use shared::Shared;
 pub(crate) use stage::Stage;
 pub(crate) use tally::Tally;

@@ -41,7 +41,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("listener", &[]),
     ("shutdown", &[]),
     ("server", &[ANYTHING]),
-    ("main", &["config", "fault", "operate", "server", "shutdown", "telemetry"]),
+    ("main", &["clock", "config", "fault", "operate", "server", "shutdown", "telemetry"]),
     ("lib", &[]),
 ];
 

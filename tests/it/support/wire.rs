@@ -104,7 +104,7 @@ async fn relay(mut client: TcpStream, server: SocketAddr, tampering: Tampering, 
     let (upstream, _) = client_async(url, upstream).await.unwrap();
     let (mut to_client, mut from_client) = client.split();
     let (mut to_server, mut from_server) = upstream.split();
-    let mut held = None;
+    let mut overtaken = None;
     loop {
         tokio::select! {
             Some(Ok(frame)) = from_client.next() => {
@@ -115,7 +115,7 @@ async fn relay(mut client: TcpStream, server: SocketAddr, tampering: Tampering, 
                 if sent.is_err() { return }
             }
             Some(Ok(frame)) = from_server.next() => {
-                for frame in tampered(frame, tampering, &done, &mut held) {
+                for frame in tampered(frame, tampering, &done, &mut overtaken) {
                     if to_client.send(frame).await.is_err() { return }
                 }
             }

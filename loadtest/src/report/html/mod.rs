@@ -81,12 +81,16 @@ fn header(report: &RunReport) -> Markup {
             p.product { "Hopline" span { "every hop of a message, timed" } }
             h1 { (title(report)) " " span class=(format!("badge {class}")) { (report.result.as_str()) } }
             p.about { (report.workload.rate_per_s) " messages/s for " (report.workload.duration.as_secs())
-                " s, " (super::terminal::layout(&report.workload.layout)) "; " (report.measured.target) }
+                " s, " (super::terminal::layout(&report.workload.layout)) "; " (report.measured.target)
+                @if report.measured.co_located { "; the generator shares these cores with the servers" } }
             @if !report.measured.invalid.is_empty() {
                 div.invalid {
                     strong { "The run is invalid, its figures prove nothing:" }
                     ul { @for reason in &report.measured.invalid { li { (reason) } } }
                 }
+            }
+            @if !report.measured.notes.is_empty() {
+                ul.notes { @for note in &report.measured.notes { li { (note) } } }
             }
         }
     }
@@ -119,11 +123,14 @@ fn figures(report: &RunReport) -> Markup {
 fn charts(report: &RunReport) -> Markup {
     let Pictures { curves, timeline, breakdowns, slowest } = &report.measured.pictures;
     let limits: Vec<_> = report.claims.iter().filter_map(|judged| judged.claim.latency).collect();
+    let reconciled = report.measured.reconciliation.map_or(String::new(), |it| {
+        format!("Shares of the total, which the hops miss by {:.1} % (median).", it.p50_percent)
+    });
     html! {
         div.columns {
             (figure("percentiles", "Percentiles by hop", "Both axes are logarithmic; a curve ends where fewer than ten \
                 figures lie beyond it.", &percentiles::chart(curves, &limits)))
-            (figure("shares", "Where the time goes", "Shares of the total.", &shares::chart(breakdowns)))
+            (figure("shares", "Where the time goes", &reconciled, &shares::chart(breakdowns)))
         }
         (figure("total-over-time", "Total over time", "From p50, the strong line, to p99, by the second in which a \
             message was due.", &over_time::total(timeline)))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use hdrhistogram::Histogram;
 use hopline::hop::Hop;
 
-use crate::run::Outcome;
+use crate::run::{Outcome, Upstream};
 
 /// The hops that clients are told of, and the total.
 pub(super) const HOPS: [Hop; 5] = [Hop::Accept, Hop::Persist, Hop::Broadcast, Hop::Receive, Hop::Total];
@@ -74,7 +74,7 @@ impl Timeline {
         for sample in &outcome.samples {
             let place = column(sample.index).map(|(_, place)| place);
             if let Some(gathered) = place.and_then(|place| gathered.get_mut(place)) {
-                gathered.hops(sample.before_receive_us, sample.receive_us);
+                gathered.hops(sample.upstream, sample.receive_us);
             }
         }
         let seconds = |us| f64::from(us) / f64::from(US_PER_S);
@@ -117,9 +117,9 @@ impl Gathered {
         *self.rows.entry(row(us)).or_default() += 1;
     }
 
-    fn hops(&mut self, before_receive_us: Option<(u32, u32, u32)>, receive_us: u32) {
+    fn hops(&mut self, upstream: Option<Upstream>, receive_us: u32) {
         let [accept, persist, broadcast, receive, _] = &mut self.hops;
-        if let Some((accept_us, persist_us, broadcast_us)) = before_receive_us {
+        if let Some(Upstream { accept_us, persist_us, broadcast_us, .. }) = upstream {
             accept.saturating_record(accept_us.into());
             persist.saturating_record(persist_us.into());
             broadcast.saturating_record(broadcast_us.into());

@@ -35,6 +35,8 @@ pub(crate) struct Delivered {
     pub(super) recovering: Option<(u32, u64)>,
     /// What couldn't be recovered.
     pub(super) unrecovered: bool,
+    /// Whether whoever watches has been told that something was wrong.
+    pub(super) known_flawed: bool,
 }
 
 /// What a message said, as far as it isn't in the ledger.
@@ -49,7 +51,15 @@ pub(super) struct Entered<'a, T> {
 
 impl Delivered {
     pub(super) fn new(seat: Seat, ledger: Ledger) -> Self {
-        Self { seat, ledger, samples: Vec::new(), visits: Vec::new(), recovering: None, unrecovered: false }
+        Self {
+            seat,
+            ledger,
+            samples: Vec::new(),
+            visits: Vec::new(),
+            recovering: None,
+            unrecovered: false,
+            known_flawed: false,
+        }
     }
 
     /// Of a subscriber that couldn't connect.

@@ -5,6 +5,7 @@ mod closed_loop;
 mod crowd;
 mod delivered;
 mod history;
+mod live;
 mod observer;
 mod publisher;
 mod sample;
@@ -25,7 +26,7 @@ use tokio::{
 use crate::{
     audit::{Evidence, Ledger},
     clock::Clock,
-    cpu::{CpuUse, Watched},
+    cpu::{CpuTimes, CpuUse, Watched},
     identity::Identity,
     pacer::{JOBS_MAX, Job, Pacer},
     plan::{Layout, Plan, Workload},
@@ -34,6 +35,7 @@ use crate::{
 pub(crate) use closed_loop::{ClosedLoop, hammer, rate};
 pub(crate) use crowd::Connected;
 use crowd::{Crowd, Rules, Talk};
+use live::Viewer;
 use observer::Observer;
 pub(crate) use observer::{Telemetry, Traced, is_counted};
 use publisher::{Published, Publisher};
@@ -100,7 +102,7 @@ pub(crate) async fn run_watched(
     let layout = &workload.layout;
     let sampling = telemetry.sampling;
     let observe = |identity: &Identity, channels: &[String]| {
-        Observer::new(Arc::clone(&plan), layout, identity, channels, telemetry)
+        Some(Observer::new(Arc::clone(&plan), layout, identity, channels, telemetry))
     };
     let messages_of = |publisher| plan.messages_of(publisher);
     let length_max = plan.messages() as usize;
@@ -113,15 +115,8 @@ pub(crate) async fn run_watched(
     let jobs = follow_plan(&mut talk, publishers, clock);
     let pacer = Pacer::start(Arc::clone(&plan), clock, jobs);
 
-    progress.step_of("warming up (seconds)", workload.warm_up.as_secs());
     let shared = Arc::clone(&talk.shared);
-    let mut tripped = wait_until(clock, Duration::ZERO, workload.warm_up, &shared, progress).await;
-    let before = target.watched.cpu();
-    progress.step_of("measuring (seconds)", workload.duration.as_secs());
-    if tripped.is_none() {
-        tripped = wait_until(clock, workload.warm_up, end, &shared, progress).await;
-    }
-    let after = target.watched.cpu();
+    let Passed { tripped, before, after } = pass(workload, target, &shared, clock, progress).await;
     let ended_us = clock.now_us().min(micros(end));
     if tripped.is_some() {
         progress.say("ending early: this run can't be passed any more");
@@ -196,19 +191,52 @@ fn overflow(pacer: &Pacer) -> Vec<String> {
     flaw.into_iter().collect()
 }
 
+/// The time of a run, when it is over.
+struct Passed {
+    /// Why it was over early, if so.
+    tripped: Option<Tripped>,
+    /// The processor time when the measured window began and when it ended.
+    before: CpuTimes,
+    after: CpuTimes,
+}
+
+/// Returns when the measured window is over.
+async fn pass(
+    workload: &Workload,
+    target: &Target,
+    shared: &Shared,
+    clock: Clock,
+    progress: &mut Progress,
+) -> Passed {
+    let (warm_up, end) = (workload.warm_up, workload.warm_up + workload.duration);
+    let mut viewer = Viewer::new();
+    progress.step_of("warming up (seconds)", warm_up.as_secs());
+    let mut tripped = wait_until(clock, Duration::ZERO, warm_up, shared, &mut viewer, progress).await;
+    let before = target.watched.cpu();
+    progress.step_of("measuring (seconds)", workload.duration.as_secs());
+    if tripped.is_none() {
+        tripped = wait_until(clock, warm_up, end, shared, &mut viewer, progress).await;
+    }
+    Passed { tripped, before, after: target.watched.cpu() }
+}
+
 /// Returns before the time if the run can't be passed any more, and why.
 async fn wait_until(
     clock: Clock,
     from: Duration,
     until: Duration,
     shared: &Shared,
+    viewer: &mut Viewer,
     progress: &mut Progress,
 ) -> Option<Tripped> {
     let until = Instant::from_std(clock.moment(until));
     let mut patience = Patience::default();
     while Instant::now() < until {
         let now = Duration::from_micros(u64::from(clock.now_us()));
-        progress.at(now.saturating_sub(from).as_secs());
+        let position = now.saturating_sub(from).as_secs();
+        if let Some(observer) = &shared.observer {
+            progress.tell(position, || viewer.look(&observer.live, &shared.tally));
+        }
         tokio::time::sleep_until(until.min(Instant::now() + Duration::from_millis(500))).await;
         let tripped = shared.watch.as_ref().and_then(|watch| watch.tripped(&shared.tally, &mut patience));
         if tripped.is_some() {

@@ -1,4 +1,5 @@
-//! What is shown of a run while it goes on: spans of the sampled messages, and metrics. Either may be off.
+//! Who is told of a run while it goes on: whoever looks at the terminal; spans of the sampled messages, and metrics, of
+//! which either may be off.
 
 use std::{
     ops::Range,
@@ -14,10 +15,12 @@ use hopline::{
 };
 use opentelemetry::trace::TraceId;
 
+use super::live::Live;
 use crate::{
     audit::Evidence,
     clock::Clock,
     identity::Identity,
+    latency::Measure,
     metrics::Metrics,
     plan::{Habit, Layout, Plan},
     spans::{MessageSpans, Outbox, Sampling, Slow, SpanCounts},
@@ -53,24 +56,21 @@ pub(crate) struct Observer {
     plan: Arc<Plan>,
     spans: Option<MessageSpans>,
     pub(super) metrics: Option<Arc<Metrics>>,
+    pub(super) live: Live,
     /// A bit for each message: every server tells of accept and persist, which happened once.
     told: Vec<AtomicU64>,
 }
 
 impl Observer {
-    /// None if nothing is wanted.
     pub(super) fn new(
         plan: Arc<Plan>,
         layout: &Layout,
         identity: &Identity,
         channels: &[String],
         telemetry: Telemetry,
-    ) -> Option<Self> {
+    ) -> Self {
         let Telemetry { sampling, outbox, metrics } = telemetry;
         let traces = sampling.zip(outbox);
-        if traces.is_none() && metrics.is_none() {
-            return None;
-        }
         let mut recipients = vec![0; channels.len()];
         let habits = layout.habits();
         (0..layout.subscribers)
@@ -82,7 +82,7 @@ impl Observer {
         });
         let words = plan.messages().div_ceil(u64::BITS);
         let told = (0..words).map(|_| AtomicU64::new(0)).collect();
-        Some(Self { plan, spans, metrics, told })
+        Self { plan, spans, metrics, live: Live::new(), told }
     }
 
     /// The clients are connected, and the run's clock is set.
@@ -114,15 +114,19 @@ impl Observer {
 
     /// A message is about to be written to the socket.
     pub(super) fn sent(&self, index: u32, sent_us: u32) {
+        let late_us = sent_us.saturating_sub(self.plan.intended_us(index));
+        self.live.record(Measure::SendLag, late_us);
         if let Some(metrics) = &self.metrics {
-            metrics.sent_late(sent_us.saturating_sub(self.plan.intended_us(index)));
+            metrics.sent_late(late_us);
         }
     }
 
     /// A message was acknowledged.
     pub(super) fn acknowledged(&self, index: u32, at_us: u32) {
+        let after_us = at_us.saturating_sub(self.plan.intended_us(index));
+        self.live.record(Measure::Ack, after_us);
         if let Some(metrics) = &self.metrics {
-            metrics.acknowledged_after(at_us.saturating_sub(self.plan.intended_us(index)));
+            metrics.acknowledged_after(after_us);
         }
     }
 
@@ -135,6 +139,7 @@ impl Observer {
 
     /// A recipient has a message.
     pub(super) fn delivered(&self, (index, seq): (u32, u64), at_us: u32, clock: Clock, manner: Manner) {
+        self.live.delivered();
         if let Some(spans) = self.spans.as_ref().filter(|_| manner.is_counted) {
             spans.delivered(index, seq, at_us, clock);
         }
@@ -155,14 +160,25 @@ impl Observer {
         if let Some(spans) = &self.spans {
             spans.deliver(told.traceparent, told.node, (told.at_us, told.decoded_us), clock);
         }
-        if let (Some(metrics), Some(timing)) = (&self.metrics, told.timing) {
-            self.hops(metrics, told, timing, clock);
+        if let Some(timing) = told.timing.filter(|_| told.index < self.plan.messages()) {
+            let total_us = told.at_us.saturating_sub(self.plan.intended_us(told.index));
+            self.live.record(Measure::Hop(Hop::Total), total_us);
+            self.hops(told, timing, clock);
         }
     }
 
-    fn hops(&self, metrics: &Metrics, told: &Told<'_>, timing: Timing, clock: Clock) {
+    fn hops(&self, told: &Told<'_>, timing: Timing, clock: Clock) {
         let hop = |hop, from_us: u64, to_us: u64| {
-            metrics.hop(hop, u32::try_from(to_us.saturating_sub(from_us)).unwrap_or(u32::MAX), None);
+            let us = u32::try_from(to_us.saturating_sub(from_us)).unwrap_or(u32::MAX);
+            let is_of_one_clock = hop != Hop::Broadcast || timing.origin == Origin::Own;
+            if is_of_one_clock {
+                // What clients see of `send` ends with them.
+                let measure = if hop == Hop::Send { Measure::SendAndDrain } else { Measure::Hop(hop) };
+                self.live.record(measure, us);
+            }
+            if let Some(metrics) = &self.metrics {
+                metrics.hop(hop, us, None);
+            }
         };
         if let Some(stamps) = timing.stamps {
             if self.is_first(told.index) {

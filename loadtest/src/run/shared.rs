@@ -78,6 +78,16 @@ impl Shared {
         }
     }
 
+    /// A subscriber has got something that it should not have got.
+    pub(super) fn flawed(&self) {
+        if let Some(watch) = &self.watch {
+            watch.found();
+        }
+        if let Some(observer) = &self.observer {
+            observer.live.flawed();
+        }
+    }
+
     /// Something of a message, for whoever watches the requirements.
     pub(super) fn happened(&self, measure: Measure, index: u32, at_us: u32) {
         if let Some(watch) = &self.watch {

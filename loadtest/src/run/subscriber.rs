@@ -139,10 +139,16 @@ impl Delivered {
                 Err(_) => self.ledger.note(Kind::Corrupted, 0),
             }
             self.is_recovered(at_us);
-            if let Some(watch) = shared.watch.as_ref().filter(|_| !self.ledger.is_flawless()) {
-                watch.found();
+            if !self.ledger.is_flawless() {
+                self.is_flawed(shared);
             }
             shared.tally.delivered(self.ledger.subscriber, self.ledger.position());
+        }
+    }
+
+    fn is_flawed(&mut self, shared: &Shared) {
+        if !std::mem::replace(&mut self.known_flawed, true) {
+            shared.flawed();
         }
     }
 

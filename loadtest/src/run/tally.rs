@@ -56,6 +56,16 @@ impl Tally {
         self.delivered(subscriber, GONE);
     }
 
+    /// Messages sent so far.
+    pub(super) fn sent_count(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Messages that were refused so far, or will never be answered.
+    pub(super) fn settled_count(&self) -> u64 {
+        self.settled.load(Ordering::Relaxed)
+    }
+
     /// Messages acknowledged so far.
     pub(crate) fn acknowledged_count(&self) -> u64 {
         self.acknowledged.load(Ordering::Relaxed)
@@ -63,7 +73,7 @@ impl Tally {
 
     /// Whether every message has been answered, and delivered to all of its subscribers.
     pub(super) fn is_drained(&self) -> bool {
-        self.answered() == self.sent.load(Ordering::Relaxed)
+        self.answered() == self.sent_count()
             && self.positions.iter().all(|(channel, position)| {
                 position.load(Ordering::Relaxed) >= self.acknowledged_seq[*channel].load(Ordering::Relaxed)
             })
@@ -88,7 +98,7 @@ impl Tally {
     }
 
     fn answered(&self) -> u64 {
-        self.acknowledged_count() + self.settled.load(Ordering::Relaxed)
+        self.acknowledged_count() + self.settled_count()
     }
 }
 

@@ -6,8 +6,11 @@ mod compare;
 mod cost;
 mod floor;
 mod html;
+mod idle;
 mod pacer;
 mod required;
+mod run;
+mod saturate;
 mod sweep;
 mod terminal;
 mod traces;
@@ -34,7 +37,6 @@ use crate::{
     floor::Floor,
     latency::{Key, Latencies, Reconciliation, Series, Summary},
     machine::Machine,
-    plan::{Layout, Workload},
     require::Required,
     run::{Connected, Outcome},
     verdict::{Judged, Verdict},
@@ -44,7 +46,10 @@ pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;
 pub(crate) use floor::{AboveFloor, FloorReport};
 pub(crate) use html::{Pictures, write_page};
+pub(crate) use idle::IdleReport;
 pub(crate) use pacer::PacerReport;
+pub(crate) use run::RunReport;
+pub(crate) use saturate::SaturateReport;
 pub(crate) use sweep::SweepReport;
 pub(crate) use traces::{SavedTraces, SlowTrace, TraceReport};
 pub(crate) use views::{CalibrationReport, ViewsReport};
@@ -190,79 +195,6 @@ pub(crate) struct Memory {
     pub(crate) max: u64,
     /// After the last delivery.
     pub(crate) end: u64,
-}
-
-/// The report of `run` and `adr`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct RunReport {
-    /// How it ended.
-    pub(crate) result: Conclusion,
-    /// What was done.
-    pub(crate) workload: Workload,
-    /// What was measured.
-    #[serde(flatten)]
-    pub(crate) measured: Measured,
-    /// The decision that was judged; only for `adr`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) decision: Option<String>,
-    /// Its claims.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) claims: Vec<Judged>,
-    /// What was required.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) requirements: Vec<Required>,
-    /// Whether it ended before its time, because it couldn't be passed any more.
-    pub(crate) ended_early: bool,
-}
-
-/// The report of `saturate`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct SaturateReport {
-    /// How it ended.
-    pub(crate) result: Conclusion,
-    /// Who talked to whom.
-    pub(crate) layout: Layout,
-    /// Messages that each publisher kept unanswered.
-    pub(crate) outstanding: usize,
-    /// For how long.
-    pub(crate) seconds: u64,
-    /// Messages acknowledged in each second.
-    pub(crate) per_second: Vec<u64>,
-    /// The least of these, without the first second.
-    pub(crate) per_second_min: u64,
-    /// Their median, without the first second.
-    pub(crate) per_second_median: u64,
-    /// The rate that was asked for; it fails below.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) at_least_per_s: Option<f64>,
-    /// What was measured.
-    #[serde(flatten)]
-    pub(crate) measured: Measured,
-}
-
-/// The report of `idle`.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct IdleReport {
-    /// How it ended.
-    pub(crate) result: Conclusion,
-    /// Connections that were asked for.
-    pub(crate) connections: usize,
-    /// Those that were still open at the end.
-    pub(crate) open: usize,
-    /// For how long they were held.
-    pub(crate) held_s: u64,
-    /// Pings that the server sent and the clients answered.
-    pub(crate) pings: u64,
-    /// The server's resident memory before, in bytes.
-    pub(crate) before_bytes: u64,
-    /// The same with all connections open, in bytes.
-    pub(crate) after_bytes: u64,
-    /// The difference for each connection, in bytes.
-    pub(crate) bytes_per_connection: u64,
-    /// What it may be.
-    pub(crate) bytes_per_connection_max: u64,
-    /// Why it proves nothing; empty if it is valid.
-    pub(crate) invalid: Vec<String>,
 }
 
 /// A report that people can read.

@@ -8,20 +8,17 @@ use std::{
 
 use comfy_table::{Cell, CellAlignment, Color, ContentArrangement, Table, TableStyle, presets};
 
-use super::{
-    Conclusion, IdleReport, Measured, Report, RunReport, SaturateReport, Style, claims::claims,
-    floor::multiples, required::required, traces::traces,
-};
+use super::{Conclusion, Measured, Style, floor::multiples, traces::traces};
 use crate::{
     audit::{Audit, Kind},
     cpu::CpuUse,
     latency::{Key, Reconciliation, Summary},
     machine::Machine,
-    plan::{Churn, Layout, Popularity, Reconnect, Spread, Workload},
+    plan::{Churn, Layout, Popularity, Reconnect, Spread},
 };
 
 const WIDTH_WITHOUT_TERMINAL: u16 = 150;
-const MIB: f64 = 1024.0 * 1024.0;
+pub(super) const MIB: f64 = 1024.0 * 1024.0;
 
 impl Style {
     /// Colours are for terminals, unless `NO_COLOR` is set.
@@ -56,111 +53,8 @@ impl Style {
     }
 }
 
-impl Report for RunReport {
-    fn text(&self, style: Style) -> String {
-        let mut text = String::new();
-        let workload = &self.workload;
-        line(
-            &mut text,
-            "Workload",
-            &format!(
-                "{} messages/s for {} s after {} s of warm-up; {}",
-                rates(workload),
-                workload.duration.as_secs_f64(),
-                workload.warm_up.as_secs_f64(),
-                layout(&workload.layout)
-            ),
-        );
-        measured(&mut text, &self.measured, style);
-        if let Some(decision) = &self.decision {
-            let _ = writeln!(text, "\n{decision}");
-            let _ = writeln!(text, "{}", claims(&self.claims, style));
-        }
-        if !self.requirements.is_empty() {
-            let _ = writeln!(text, "\n{}", required(&self.requirements, style));
-        }
-        if self.ended_early {
-            let _ = writeln!(text, "\nIt ended before its time, because it couldn't be passed any more.");
-        }
-        ending(&mut text, self.result, &self.measured.invalid);
-        text
-    }
-}
-
-impl Report for SaturateReport {
-    fn text(&self, style: Style) -> String {
-        let mut text = String::new();
-        line(
-            &mut text,
-            "Workload",
-            &format!(
-                "as fast as answers come for {} s, each publisher with {} unanswered; {}",
-                self.seconds,
-                self.outstanding,
-                layout(&self.layout)
-            ),
-        );
-        measured(&mut text, &self.measured, style);
-        line(
-            &mut text,
-            "Durable",
-            &format!(
-                "{:.0} messages/s acknowledged; by the second: min {}, median {} (without the first)",
-                self.measured.throughput.acknowledged_per_s, self.per_second_min, self.per_second_median
-            ),
-        );
-        if let Some(rate) = self.at_least_per_s {
-            line(&mut text, "Asked for", &format!("{rate:.0} messages/s"));
-        }
-        ending(&mut text, self.result, &self.measured.invalid);
-        text
-    }
-}
-
-impl Report for IdleReport {
-    fn text(&self, _: Style) -> String {
-        let mut text = String::new();
-        line(
-            &mut text,
-            "Connections",
-            &format!(
-                "{} of {} still open after {} s; {} pings answered",
-                self.open, self.connections, self.held_s, self.pings
-            ),
-        );
-        line(
-            &mut text,
-            "Memory",
-            &format!(
-                "{:.1} MiB before, {:.1} MiB with all of them",
-                self.before_bytes as f64 / MIB,
-                self.after_bytes as f64 / MIB
-            ),
-        );
-        line(
-            &mut text,
-            "Each",
-            &format!(
-                "{:.1} KiB; the limit is {:.1} KiB",
-                self.bytes_per_connection as f64 / 1024.0,
-                self.bytes_per_connection_max as f64 / 1024.0
-            ),
-        );
-        ending(&mut text, self.result, &self.invalid);
-        text
-    }
-}
-
 pub(super) fn line(text: &mut String, label: &str, value: &str) {
     let _ = writeln!(text, "{label:<12} {value}");
-}
-
-fn rates(workload: &Workload) -> String {
-    if workload.steps.is_empty() {
-        return workload.rate_per_s.to_string();
-    }
-    let rates: Vec<String> = workload.steps.iter().map(|step| step.rate_per_s.to_string()).collect();
-    rates.join(" → ")
 }
 
 pub(super) fn layout(layout: &Layout) -> String {
@@ -189,7 +83,7 @@ pub(super) fn layout(layout: &Layout) -> String {
     text
 }
 
-fn measured(text: &mut String, measured: &Measured, style: Style) {
+pub(super) fn measured(text: &mut String, measured: &Measured, style: Style) {
     line(text, "Target", &measured.target);
     line(text, "Machine", &machine(&measured.machine));
     if measured.co_located {

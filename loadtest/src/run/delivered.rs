@@ -13,6 +13,7 @@ use super::{
     observer::{Manner, Told, is_counted},
     sample::{HopSample, Visit},
     subscriber::Seat,
+    survival::Loss,
     wire::Incoming,
 };
 use crate::{
@@ -35,6 +36,8 @@ pub(crate) struct Delivered {
     pub(super) recovering: Option<(u32, u64)>,
     /// What couldn't be recovered.
     pub(super) unrecovered: bool,
+    /// Connections that it outlasted.
+    pub(super) losses: Vec<Loss>,
 }
 
 /// What a message said, as far as it isn't in the ledger.
@@ -49,7 +52,15 @@ pub(super) struct Entered<'a, T> {
 
 impl Delivered {
     pub(super) fn new(seat: Seat, ledger: Ledger) -> Self {
-        Self { seat, ledger, samples: Vec::new(), visits: Vec::new(), recovering: None, unrecovered: false }
+        Self {
+            seat,
+            ledger,
+            samples: Vec::new(),
+            visits: Vec::new(),
+            recovering: None,
+            unrecovered: false,
+            losses: Vec::new(),
+        }
     }
 
     /// Of a subscriber that couldn't connect.

@@ -78,6 +78,10 @@ enum Fault {
     Stall,
     /// Leave gaps open until `clear`: clients of this server wait
     NoHeal,
+    /// Answer publishers shortly before the COMMIT until `clear`: a crash then loses what they believe is stored
+    AckBeforeCommit,
+    /// Crash right after the next COMMIT, which is neither published nor answered
+    CrashAfterCommit,
 }
 
 /// Prints nothing if the server is ready.
@@ -130,6 +134,8 @@ fn switch(switches: &mut Switches, fault: &Fault) -> bool {
         Fault::LoseContext => switches.lose_context = true,
         Fault::Stall => switches.stall_subscriber = true,
         Fault::NoHeal => switches.no_heal = true,
+        Fault::AckBeforeCommit => switches.ack_before_commit = true,
+        Fault::CrashAfterCommit => switches.crash_after_commit = true,
     }
     true
 }

@@ -27,6 +27,7 @@ mod compare;
 mod cost;
 mod cpu;
 mod doctor;
+mod drill;
 mod floor;
 mod http;
 mod identity;

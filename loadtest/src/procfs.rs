@@ -62,6 +62,18 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// What a process calls itself: its command line, which some replace by what they do. Empty if it doesn't exist.
+pub(crate) fn title(pid: u32) -> String {
+    fs::read(format!("/proc/{pid}/cmdline"))
+        .map(|text| String::from_utf8_lossy(&text).replace('\0', " "))
+        .unwrap_or_default()
+}
+
+/// Open files of a process; none if it doesn't exist.
+pub(crate) fn open_files(pid: u32) -> Option<usize> {
+    Some(fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+}
+
 /// CPU time that a process has used; zero if it doesn't exist.
 pub(crate) fn cpu_of_process(pid: u32) -> Duration {
     ticks(Stat::of(pid).map_or(0, |stat| stat.own_ticks))

@@ -86,10 +86,12 @@ impl Progress {
 
     /// Writes a line that stays.
     pub(crate) fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+        self.voice().say(line);
+    }
+
+    /// For whoever has to say something while the progress is someone else's.
+    pub(crate) fn voice(&self) -> Voice {
+        Voice(self.bar.clone())
     }
 
     fn begin(&mut self, step: &'static str, length: u64, template: &str) {
@@ -109,6 +111,20 @@ impl Progress {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Says lines that stay.
+#[derive(Clone, Debug)]
+pub(crate) struct Voice(Option<ProgressBar>);
+
+impl Voice {
+    /// Writes a line.
+    pub(crate) fn say(&self, line: &str) {
+        match &self.0 {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
+        }
+    }
 }
 
 impl Drop for Progress {

@@ -53,13 +53,15 @@ pub(crate) async fn peaks<T, const N: usize>(
     (result, peaks)
 }
 
-async fn text(http: &reqwest::Client, admin: SocketAddr) -> anyhow::Result<String> {
+/// All that a server says.
+pub(crate) async fn text(http: &reqwest::Client, admin: SocketAddr) -> anyhow::Result<String> {
     let url = format!("http://{admin}/metrics");
     let answer = async { http.get(&url).send().await?.error_for_status()?.text().await };
     answer.await.with_context(|| format!("reading what a server says of itself at {url}"))
 }
 
-fn of_text(text: &str, name: &str, label: &str) -> f64 {
+/// The sum of a metric over its series whose labels hold `label`.
+pub(crate) fn of_text(text: &str, name: &str, label: &str) -> f64 {
     let series = text.lines().filter(|line| {
         line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(label)
     });

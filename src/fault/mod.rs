@@ -55,3 +55,16 @@ pub fn loses_context() -> bool {
 pub fn heals_nothing() -> bool {
     FAULTS.get().is_some_and(|faults| faults.borrow().no_heal)
 }
+
+/// Whether publishers have their answer before the COMMIT.
+pub fn acks_before_commit() -> bool {
+    FAULTS.get().is_some_and(|faults| faults.borrow().ack_before_commit)
+}
+
+/// Ends the process as a crash would, if that is switched on.
+pub fn crash_after_commit() {
+    if FAULTS.get().is_some_and(|faults| faults.borrow().crash_after_commit) {
+        tracing::error!("crashing, as the fault switch says");
+        std::process::abort();
+    }
+}

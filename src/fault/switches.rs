@@ -23,6 +23,10 @@ pub struct Switches {
     pub stall_subscriber: bool,
     /// Gaps are found, and stay open: clients of this server wait for ever. For showing that a check can fail.
     pub no_heal: bool,
+    /// Publishers have their answer shortly before the COMMIT. For showing that a check can fail.
+    pub ack_before_commit: bool,
+    /// The process aborts right after its next COMMIT, which it neither publishes nor answers.
+    pub crash_after_commit: bool,
 }
 
 /// How messages are held in a hop.

@@ -1,9 +1,16 @@
 //! The one statement of the group commit, and how it can fail.
 
-use sqlx::{FromRow, PgConnection};
+use std::time::Duration;
+
+use sqlx::{Connection as _, FromRow, PgConnection};
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::Draft;
+use crate::protocol::Ack;
+
+/// How long a COMMIT follows its answers, where a fault has them leave early.
+const EARLY: Duration = Duration::from_millis(50);
 
 /// What `append_messages` answers for one message.
 #[derive(FromRow)]
@@ -13,6 +20,19 @@ pub(super) struct Placed {
     pub(super) accepted_at_ms: i64,
     pub(super) repeated: bool,
     pub(super) conflict: bool,
+}
+
+impl Placed {
+    /// What the publisher is told.
+    pub(super) fn ack(&self, draft: &Draft) -> Ack {
+        Ack {
+            channel: draft.channel.clone(),
+            seq: self.seq.cast_unsigned(),
+            id: self.id,
+            client_message_id: draft.client_message_id,
+            repeated: self.repeated,
+        }
+    }
 }
 
 /// How a batch failed.
@@ -57,6 +77,21 @@ pub(super) async fn append(connection: &mut PgConnection, batch: &[Draft]) -> Re
     .bind(column(batch, |draft| draft.traceparent.as_deref()))
     .fetch_all(connection)
     .await?;
+    Ok(placed)
+}
+
+/// The same with the answers before the COMMIT: the fault that the order of the two is there to prevent.
+pub(super) async fn append_answering_early(
+    connection: &mut PgConnection,
+    batch: &mut [Draft],
+) -> Result<Vec<Placed>, Failure> {
+    let mut transaction = connection.begin().await?;
+    let placed = append(&mut transaction, batch).await?;
+    for (draft, placed) in batch.iter_mut().zip(&placed).filter(|(_, placed)| !placed.conflict) {
+        draft.answer(placed.ack(draft));
+    }
+    sleep(EARLY).await;
+    transaction.commit().await?;
     Ok(placed)
 }
 

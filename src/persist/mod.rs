@@ -61,6 +61,12 @@ pub struct Draft {
 }
 
 impl Draft {
+    /// Answers the publisher and keeps the draft; what it is told later is lost.
+    fn answer(&mut self, ack: Ack) {
+        let (no_one, _) = oneshot::channel();
+        let _ = std::mem::replace(&mut self.reply, no_one).send(Ok(ack));
+    }
+
     /// Tells the publisher, and the message's trace, that it is not stored.
     fn refuse(self, error: PersistError) {
         let outcome = match error {

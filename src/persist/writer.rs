@@ -15,13 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Committed, Draft, PersistError,
-    append::{Failure, Placed, append},
+    append::{Failure, Placed, append, append_answering_early},
 };
 use crate::{
     clock, config,
-    fault::Queue,
+    fault::{self, Queue},
     hop::Hop,
-    protocol::{Ack, Message, OriginStamps},
+    protocol::{Message, OriginStamps},
     telemetry::{
         labels::{PersistRetry, PublishOutcome},
         metrics::metrics,
@@ -121,7 +121,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
     async fn commit(&mut self, batch: Vec<Draft>) {
         let mut todo = vec![batch];
         while let Some(mut batch) = todo.pop() {
-            match self.append(&batch).await {
+            match self.append(&mut batch).await {
                 Ok(appended) => self.finish(batch, appended),
                 Err(Failure::Data) if batch.len() > 1 => {
                     metrics().persist_retries.of(PersistRetry::Split).increment(1);
@@ -144,7 +144,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
 
     /// Sends a batch until it is committed, refused or out of time. To send it twice is safe: what was
     /// committed the first time is a repeat the second time.
-    async fn append(&mut self, batch: &[Draft]) -> Result<Appended, Failure> {
+    async fn append(&mut self, batch: &mut [Draft]) -> Result<Appended, Failure> {
         let deadline = Instant::now() + self.config.timeout;
         loop {
             let failure = match timeout_at(deadline, self.append_once(batch)).await {
@@ -168,10 +168,16 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         }
     }
 
-    async fn append_once(&mut self, batch: &[Draft]) -> Result<Appended, Failure> {
+    async fn append_once(&mut self, batch: &mut [Draft]) -> Result<Appended, Failure> {
         self.connect().await;
         let started_us = clock::now_us();
-        let placed = append(self.connection.as_mut().ok_or(Failure::Connection)?, batch).await?;
+        let connection = self.connection.as_mut().ok_or(Failure::Connection)?;
+        let placed = if fault::acks_before_commit() {
+            append_answering_early(connection, batch).await?
+        } else {
+            append(connection, batch).await?
+        };
+        fault::crash_after_commit();
         let committed_us = clock::now_us();
         metrics().hops.commit(committed_us.saturating_sub(started_us));
         Ok(Appended { placed, started_us, committed_us })
@@ -194,13 +200,13 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             metrics().publishes.of(outcome).increment(1);
             let stamps =
                 OriginStamps { accepted_us: draft.accepted_us, queued_us: draft.queued_us, committed_us };
-            let seq = placed.seq.cast_unsigned();
+            let ack = placed.ack(&draft);
             let span = draft.trace.as_ref().and_then(|accept| trace::persist(accept, draft.queued_us));
-            let trace = span.map(|span| span.placed(seq, placed.repeated, committed_us));
+            let trace = span.map(|span| span.placed(ack.seq, placed.repeated, committed_us));
             traces.extend(trace.clone());
             let message = Message {
                 channel: draft.channel,
-                seq,
+                seq: ack.seq,
                 id: placed.id,
                 sender: draft.sender,
                 client_message_id: draft.client_message_id,
@@ -208,13 +214,6 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                 accepted_at_ms: placed.accepted_at_ms.cast_unsigned(),
                 traceparent: draft.traceparent,
                 timing: None,
-            };
-            let ack = Ack {
-                channel: message.channel.clone(),
-                seq: message.seq,
-                id: message.id,
-                client_message_id: message.client_message_id,
-                repeated: placed.repeated,
             };
             // A repeat is published again too: the first publish may have been lost.
             committed.push(Committed { message, stamps, trace });

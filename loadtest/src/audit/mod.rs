@@ -194,11 +194,12 @@ fn look_up(by_seq: &BySeq, seq: u64) -> Option<(u32, u32)> {
     *by_seq.get(usize::try_from(seq.checked_sub(1)?).ok()?)?
 }
 
-/// A publisher's messages to one channel are numbered in the order in which it sent them.
+/// A publisher's messages to one channel are numbered in the order in which it sent them. One that was sent again takes
+/// the place of whichever try was stored.
 fn check_publishers_order(evidence: &Evidence, audit: &mut Audit) {
     for (publisher, records) in evidence.records.0.iter().enumerate() {
         let mut last = vec![0; evidence.channels.len()];
-        for record in records {
+        for record in records.iter().filter(|record| record.tries <= 1) {
             let Answer::Acknowledged { seq, .. } = record.answer else {
                 continue;
             };

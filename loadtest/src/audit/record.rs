@@ -24,12 +24,14 @@ pub(crate) struct Record {
     pub(crate) sent_us: u32,
     pub(crate) answered_us: u32,
     pub(crate) answer: Answer,
+    /// How often it was sent.
+    pub(crate) tries: u16,
 }
 
 impl Record {
     /// A message that hasn't left yet.
     pub(crate) const UNSENT: Self =
-        Self { channel: 0, intended_us: 0, sent_us: 0, answered_us: 0, answer: Answer::NotSent };
+        Self { channel: 0, intended_us: 0, sent_us: 0, answered_us: 0, answer: Answer::NotSent, tries: 0 };
 
     pub(crate) fn was_sent(&self) -> bool {
         self.answer != Answer::NotSent
@@ -48,8 +50,9 @@ impl Record {
     pub(crate) fn is_indeterminate(&self) -> bool {
         match self.answer {
             Answer::Missing => true,
+            // An earlier try may have been stored, whatever became of the last one.
             Answer::Refused(code) => {
-                matches!(code, ErrorCode::Unavailable | ErrorCode::ShuttingDown)
+                self.tries > 1 || matches!(code, ErrorCode::Unavailable | ErrorCode::ShuttingDown)
             }
             Answer::NotSent | Answer::Acknowledged { .. } => false,
         }

@@ -13,6 +13,7 @@ fn flawless() -> Evidence {
         sent_us: 1,
         answered_us: 2,
         answer: Answer::Acknowledged { seq, id_tail: index + ID_OFFSET },
+        tries: 1,
     };
     let ledgers = (0..2).map(|subscriber| {
         let mut ledger = Ledger::new(subscriber, 0, 0, 100);

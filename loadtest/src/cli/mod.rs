@@ -18,10 +18,11 @@ pub use self::{
 pub use crate::{
     capacity::CapacityArgs,
     compare::{AbArgs, CompareArgs, LimitArgs},
+    drill::DrillArgs,
     floor::{FloorArgs, FloorFlag},
     sweep::{Parameter, SweepArgs},
 };
-use crate::{exit, pacer::PacerArgs};
+use crate::{drill::drills, exit, pacer::PacerArgs};
 
 /// Where traces are kept, below the folder in which the program runs.
 const TRACES_FILE: &str = "results/traces.json";
@@ -38,6 +39,7 @@ Examples:
   hopline-loadtest capacity                              up to which rate does the budget hold?
   hopline-loadtest ab --baseline OLD --candidate NEW     which hop became slower?
   hopline-loadtest saturate                              how many durable messages a second?
+  hopline-loadtest drill all                             what happens when things break?
   hopline-loadtest idle                                  what does an idle connection cost?
   hopline-loadtest render                                after a change of observability/budget.toml";
 
@@ -98,6 +100,9 @@ pub enum Command {
     /// Let one parameter grow in steps, and show what it costs.
     #[command(after_help = exit::HELP)]
     Sweep(SweepArgs),
+    /// Break something on purpose, under load: everything acknowledged must still arrive, once and in order.
+    #[command(after_help = format!("{}\n\n{}", drills(), exit::HELP))]
+    Drill(DrillArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),

@@ -7,6 +7,7 @@ mod capacity;
 mod compare;
 mod cost;
 mod doctor;
+mod drill;
 mod floor;
 mod idle;
 mod lab;
@@ -57,6 +58,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Run(args) => run::execute(&args).await,
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
+        Command::Drill(args) => drill::execute(&args).await,
         Command::Views(args) => views::execute(&args).await,
         Command::Calibrate(args) => calibrate::execute(&args).await,
         Command::Cost(args) => cost::execute(&args).await,

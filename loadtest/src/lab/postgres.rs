@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, anyhow, bail};
@@ -14,6 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, User, geteuid},
 };
+use sqlx::{Connection as _, PgConnection};
 
 use super::{
     folder::Folder,
@@ -27,6 +28,9 @@ const DATABASE: &str = "postgres";
 const DATA_FOLDER: &str = "postgres";
 const INITDB_LIMIT: Duration = Duration::from_mins(1);
 const START_LIMIT: Duration = Duration::from_mins(1);
+const ASK_EVERY: Duration = Duration::from_millis(10);
+/// In the titles of those processes that serve a client, after the user's name.
+const CLIENTS_BACKEND: &str = "hopline postgres 127.0.0.1";
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// For a small machine. What durability rests on stands here although it is the default, because the
@@ -105,6 +109,35 @@ impl Postgres {
         while children.iter().any(|child| procfs::exists(*child)) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Crashes one backend that serves a client (SIGKILL); PostgreSQL then ends all others and recovers by itself. Returns
+    /// whether there was one.
+    pub fn kill_backend(&self) -> bool {
+        let backend =
+            self.children().into_iter().find(|child| procfs::title(*child).contains(CLIENTS_BACKEND));
+        backend.inspect(|backend| send(*backend, Signal::SIGKILL)).is_some()
+    }
+
+    /// Returns once it takes a connection and answers.
+    pub async fn answers(&self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(error) = self.execute(&["SELECT 1"]).await {
+            if Instant::now() > deadline {
+                return Err(error.context("PostgreSQL doesn't answer any more"));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Executes statements, each on its own, as the superuser that the servers are, too.
+    pub async fn execute(&self, statements: &[&'static str]) -> anyhow::Result<()> {
+        let mut connection = PgConnection::connect(&self.url).await?;
+        for statement in statements {
+            sqlx::query(*statement).execute(&mut connection).await?;
+        }
+        Ok(connection.close().await?)
     }
 
     /// Stops all its processes where they are, as if the machine hung (SIGSTOP).

@@ -126,6 +126,11 @@ impl Server {
         self.process.exit(DRAIN_LIMIT).await
     }
 
+    /// Waits until it ends by itself.
+    pub async fn ended(&self) -> anyhow::Result<ExitStatus> {
+        self.process.exit(DRAIN_LIMIT).await
+    }
+
     /// Drains it if it is running, and starts it again on the same ports.
     pub async fn restart(&self) -> anyhow::Result<()> {
         if self.process.is_running() {

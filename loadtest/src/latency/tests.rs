@@ -13,6 +13,7 @@ fn outcome() -> Outcome {
         sent_us: intended_us + 100,
         answered_us: intended_us + 1_000,
         answer: Answer::Acknowledged { seq, id_tail: 0 },
+        tries: 1,
     };
     let ledgers = [2_000, 3_000, 5_000].iter().enumerate().map(|(number, delay_us)| {
         let mut ledger = Ledger::new(number, 0, 0, 10);
@@ -40,6 +41,7 @@ fn outcome() -> Outcome {
         samples: vec![sample(Origin::Own, 150), sample(Origin::Peer, 300)],
         window_us: 2_000_000..3_000_000,
         cpu: cpu.since(&cpu, std::time::Duration::from_secs(1), 3),
+        trouble: crate::run::Trouble::default(),
         visits: vec![Visit::Recovery { at_us: 2_500_000, us: 7_000 }, Visit::Join { at_us: 1, us: 9_000 }],
         servers: vec![0; 3],
         connected: Connected::default(),
@@ -120,6 +122,7 @@ fn a_closed_loop_does_not_see_what_would_have_left_while_it_waited() {
             // A stall of 50 ms from the tenth on.
             answered_us: if (10..60).contains(&number) { 2_060_000 } else { 2_000_500 + number * 1_000 },
             answer: Answer::Acknowledged { seq: u64::from(number) + 1, id_tail: 0 },
+            tries: 1,
         })
         .collect();
     let latencies = Latencies::of(&outcome);

@@ -4,6 +4,7 @@ mod capacity;
 mod claims;
 mod compare;
 mod cost;
+mod drill;
 mod floor;
 mod html;
 mod idle;
@@ -44,8 +45,9 @@ use crate::{
 pub(crate) use capacity::CapacityReport;
 pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;
+pub(crate) use drill::{DrillReport, DrillsReport};
 pub(crate) use floor::{AboveFloor, FloorReport};
-pub(crate) use html::{Pictures, write_page};
+pub(crate) use html::{Pictures, Timeline, write_drills, write_page};
 pub(crate) use idle::IdleReport;
 pub(crate) use pacer::PacerReport;
 pub(crate) use run::RunReport;
@@ -104,7 +106,8 @@ impl Conclusion {
         }
     }
 
-    const fn as_str(self) -> &'static str {
+    /// How reports spell it.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "PASS",
             Self::Fail => "FAIL",

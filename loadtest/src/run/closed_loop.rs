@@ -56,6 +56,7 @@ pub(crate) async fn hammer(
     Ok(Outcome {
         samples: noted.samples,
         visits: noted.visits,
+        trouble: noted.trouble,
         window_us: 0..until_us,
         cpu: after.since(&before, closed_loop.duration, deliveries),
         servers: servers(closed_loop.layout, target),
@@ -90,7 +91,7 @@ async fn talk(
     mut watch: impl FnMut(&Tally),
 ) -> anyhow::Result<(Talk, CpuTimes)> {
     let ClosedLoop { layout, outstanding, duration, sampling } = *closed_loop;
-    let rules = Rules { sampling, watch: None };
+    let rules = Rules { sampling, ..Rules::default() };
     let crowd = Crowd::connect(layout, target, |_| 0, LENGTH_MAX, rules, |_, _| None, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
     let (mut talk, publishers) = crowd.listen(clock, duration);

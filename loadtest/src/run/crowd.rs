@@ -16,7 +16,7 @@ use tokio::{
 };
 
 use super::{
-    HopSample, LOOK_EVERY, Observer, Shared, Tally, Target, Visit, Watch,
+    HopSample, LOOK_EVERY, Observer, Shared, Survival, Tally, Target, Trouble, Visit, Watch,
     delivered::Delivered,
     history,
     publisher::{Published, Publisher},
@@ -73,6 +73,8 @@ pub(super) struct Rules {
     pub(super) sampling: Option<Sampling>,
     /// Whether the run may end before its time.
     pub(super) watch: Option<Watch>,
+    /// Whether and how clients outlast the loss of their connection.
+    pub(super) survival: Option<Arc<Survival>>,
 }
 
 /// What the clients know.
@@ -99,11 +101,14 @@ impl Crowd {
         let listens_to = (0..layout.subscribers).map(|n| layout.subscribers_channel(n));
         let tally = Tally::new(layout.channels, listens_to);
         let observer = observe(&identity, &channels);
-        let Rules { sampling, watch } = rules;
-        let shared = Arc::new(Shared { identity, channels, tally, sampling, observer, watch });
+        let Rules { sampling, watch, survival } = rules;
+        let notes_timing = survival.is_none();
+        let servers = target.servers.clone();
+        let shared =
+            Arc::new(Shared { identity, channels, tally, sampling, observer, watch, servers, survival });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
-        let subscribers = stream::iter(seats(layout, target)).map(|seat| {
+        let subscribers = stream::iter(seats(layout, target, notes_timing)).map(|seat| {
             let shared = Arc::clone(&shared);
             async move {
                 let connecting = Subscriber::connect(seat, &shared.channels[seat.channel], length_max);
@@ -136,6 +141,9 @@ impl Crowd {
             subscribers: self.subscribers.iter().flatten().count(),
             subscribers_wanted: self.subscribers.len(),
         };
+        if let Some(survival) = &self.shared.survival {
+            survival.begin(clock);
+        }
         if let Some(observer) = &self.shared.observer {
             observer.begin(clock, connected.publishers, connected.subscribers);
         }
@@ -219,26 +227,30 @@ impl Talk {
             ledgers.push(delivered.ledger);
             noted.samples.extend(delivered.samples);
             noted.visits.extend(delivered.visits);
+            noted.trouble.losses.extend(delivered.losses);
         }
         let mut records = Vec::new();
         for (number, published) in join_all(self.publishers).await.into_iter().enumerate() {
             let published = published.context("a publisher's task failed")?;
             flaws.extend(published.flaws(number));
+            noted.trouble.add(published.trouble);
             records.push(published.records);
         }
         Ok(Gathered { records: Records(records), ledgers, noted })
     }
 }
 
-/// What subscribers noted beside their ledgers.
+/// What clients noted beside their ledgers.
 #[derive(Debug, Default)]
 pub(super) struct Noted {
     pub(super) samples: Vec<HopSample>,
     pub(super) visits: Vec<Visit>,
+    pub(super) trouble: Trouble,
 }
 
-/// Where each subscriber sits. Those who note timing are, if possible, such as don't come and go.
-fn seats(layout: &Layout, target: &Target) -> Vec<Seat> {
+/// Where each subscriber sits. Those who note timing are, if possible, such as don't come and go. Where clients move from one
+/// server to another none does: a figure belongs to a server.
+fn seats(layout: &Layout, target: &Target, notes_timing: bool) -> Vec<Seat> {
     let habits = layout.habits();
     let mut seats: Vec<Seat> = habits
         .into_iter()
@@ -252,7 +264,7 @@ fn seats(layout: &Layout, target: &Target) -> Vec<Seat> {
     let mut noted = HashSet::new();
     for restless in [false, true] {
         for seat in seats.iter_mut().filter(|seat| seat.habit.is_some() == restless) {
-            seat.notes_timing = noted.insert((seat.server, seat.channel));
+            seat.notes_timing = notes_timing && noted.insert((seat.server, seat.channel));
         }
     }
     seats

@@ -13,6 +13,7 @@ use super::{
     observer::{Manner, Told, is_counted},
     sample::{HopSample, Visit},
     subscriber::Seat,
+    survival::Loss,
     wire::Incoming,
 };
 use crate::{
@@ -37,6 +38,8 @@ pub(crate) struct Delivered {
     pub(super) unrecovered: bool,
     /// Whether whoever watches has been told that something was wrong.
     pub(super) known_flawed: bool,
+    /// Connections that it outlasted.
+    pub(super) losses: Vec<Loss>,
 }
 
 /// What a message said, as far as it isn't in the ledger.
@@ -59,6 +62,7 @@ impl Delivered {
             recovering: None,
             unrecovered: false,
             known_flawed: false,
+            losses: Vec::new(),
         }
     }
 

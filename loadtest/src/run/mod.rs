@@ -4,14 +4,17 @@
 mod closed_loop;
 mod crowd;
 mod delivered;
+mod guide;
 mod history;
 mod live;
 mod observer;
 mod publisher;
+mod retries;
 mod sample;
 mod shared;
 mod stage;
 mod subscriber;
+mod survival;
 mod tally;
 mod watch;
 mod wire;
@@ -42,6 +45,7 @@ use publisher::{Published, Publisher};
 pub(crate) use sample::{HopSample, Upstream, Visit};
 pub(crate) use shared::Shared;
 pub(crate) use stage::Stage;
+pub(crate) use survival::{How, Order, Survival, Trouble};
 pub(crate) use tally::Tally;
 use watch::Patience;
 pub(crate) use watch::{Limit, Tripped, Watch};
@@ -64,6 +68,8 @@ pub(crate) struct Outcome {
     pub(crate) samples: Vec<HopSample>,
     /// How long it took subscribers to come back.
     pub(crate) visits: Vec<Visit>,
+    /// What the clients outlasted.
+    pub(crate) trouble: Trouble,
     /// By subscriber, its server.
     pub(crate) servers: Vec<usize>,
     pub(crate) connected: Connected,
@@ -99,21 +105,43 @@ pub(crate) async fn run_watched(
     progress: &mut Progress,
 ) -> anyhow::Result<Outcome> {
     let plan = Arc::new(Plan::new(workload));
+    let window_us = micros(workload.warm_up)..micros(workload.warm_up + workload.duration);
+    let rules = Rules { sampling: telemetry.sampling, watch: watch(&plan, window_us), survival: None };
+    follow(workload, &plan, target, rules, telemetry, progress).await
+}
+
+/// Runs an open workload whose clients outlast the loss of their connection, and refusals for the time being.
+pub(crate) async fn run_surviving(
+    workload: &Workload,
+    target: &Target,
+    survival: Arc<Survival>,
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
+    let plan = Arc::new(Plan::new(workload));
+    let rules = Rules { survival: Some(survival), ..Rules::default() };
+    follow(workload, &plan, target, rules, Telemetry::default(), progress).await
+}
+
+async fn follow(
+    workload: &Workload,
+    plan: &Arc<Plan>,
+    target: &Target,
+    rules: Rules,
+    telemetry: Telemetry,
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
     let layout = &workload.layout;
-    let sampling = telemetry.sampling;
     let observe = |identity: &Identity, channels: &[String]| {
-        Some(Observer::new(Arc::clone(&plan), layout, identity, channels, telemetry))
+        Some(Observer::new(Arc::clone(plan), layout, identity, channels, telemetry))
     };
     let messages_of = |publisher| plan.messages_of(publisher);
     let length_max = plan.messages() as usize;
     let end = workload.warm_up + workload.duration;
-    let watch = watch(&plan, micros(workload.warm_up)..micros(end));
-    let rules = Rules { sampling, watch };
     let crowd = Crowd::connect(layout, target, messages_of, length_max, rules, observe, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
     let (mut talk, publishers) = crowd.listen(clock, end);
     let jobs = follow_plan(&mut talk, publishers, clock);
-    let pacer = Pacer::start(Arc::clone(&plan), clock, jobs);
+    let pacer = Pacer::start(Arc::clone(plan), clock, jobs);
 
     let shared = Arc::clone(&talk.shared);
     let Passed { tripped, before, after } = pass(workload, target, &shared, clock, progress).await;
@@ -140,6 +168,7 @@ pub(crate) async fn run_watched(
     Ok(Outcome {
         samples: noted.samples,
         visits: noted.visits,
+        trouble: noted.trouble,
         cpu: after.since(&before, window, deliveries),
         servers: servers(layout, target),
         planned: Some(planned),

@@ -1,19 +1,29 @@
 //! A publishing connection: on a schedule, or as fast as answers come.
 
-use std::net::SocketAddr;
+use std::{future::pending, net::SocketAddr};
 
 use futures_util::FutureExt;
 use hopline::protocol::ClientFrame;
 use serde::de::IgnoredAny;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, sleep, sleep_until},
+};
 
-use super::{Shared, wire::Incoming};
+use super::{
+    Shared,
+    guide::{Guide, Pauses, Told, told},
+    retries::Retries,
+    survival::{Loss, Refusal, Trouble},
+    wire::Incoming,
+};
 use crate::{
     audit::{Answer, Record, index_of},
     client::{Client, ClientError, Closed, Receiver, Sender},
     clock::Clock,
     identity::id_tail,
     pacer::Job,
+    plan::Layout,
 };
 
 /// Jobs that are written to the socket together when several are due.
@@ -29,13 +39,24 @@ pub(crate) struct Published {
     pub(crate) closed: Option<Closed>,
     /// What the server said that no message of ours accounts for.
     pub(crate) complaints: Vec<String>,
+    /// What it outlasted.
+    pub(crate) trouble: Trouble,
 }
 
 impl Published {
     /// Of a publisher that couldn't connect.
     pub(super) fn nothing(messages: usize, error: &anyhow::Error) -> Self {
         let closed = Some(Closed { code: None, reason: format!("it couldn't connect: {error:#}") });
-        Self { records: vec![Record::UNSENT; messages], closed, complaints: Vec::new() }
+        Self { closed, ..Self::new(messages) }
+    }
+
+    fn new(messages: usize) -> Self {
+        Self {
+            records: vec![Record::UNSENT; messages],
+            closed: None,
+            complaints: Vec::new(),
+            trouble: Trouble::default(),
+        }
     }
 
     /// What went wrong with the connection.
@@ -59,6 +80,15 @@ pub(crate) struct Publisher {
     number: usize,
     publishers: usize,
     published: Published,
+    retries: Retries,
+}
+
+/// Why a publisher's connection is not used any more.
+enum End {
+    Stopped,
+    Lost(ClientError),
+    /// It was told to reconnect.
+    Leaves,
 }
 
 impl Publisher {
@@ -68,7 +98,7 @@ impl Publisher {
         publishers: usize,
         messages: usize,
     ) -> anyhow::Result<Self> {
-        let client = Client::connect(addr, &format!("load-publisher-{number}")).await?;
+        let client = Client::connect(addr, &name(number)).await?;
         let outstanding_max = client.hello().limits.outstanding_max;
         let (sender, receiver) = client.split();
         Ok(Self {
@@ -77,15 +107,13 @@ impl Publisher {
             outstanding_max,
             number,
             publishers,
-            published: Published {
-                records: vec![Record::UNSENT; messages],
-                closed: None,
-                complaints: Vec::new(),
-            },
+            published: Published::new(messages),
+            retries: Retries::new(),
         })
     }
 
-    /// Sends every job when it comes, whatever is still unanswered, until told to stop.
+    /// Sends every job when it comes, whatever is still unanswered, until told to stop. Outlasts the loss of its connection
+    /// if the run's clients are to.
     pub(crate) async fn follow_plan(
         mut self,
         shared: &Shared,
@@ -93,9 +121,51 @@ impl Publisher {
         mut jobs: mpsc::Receiver<Job>,
         mut stop: oneshot::Receiver<()>,
     ) -> Published {
+        let servers = shared.servers.len();
+        let home = Layout::publishers_server(self.number, servers);
+        let mut guide = Guide::of(shared.survival.as_deref(), home, servers);
+        loop {
+            let leaves = async { while told(&mut guide).await != Told::Reconnect {} };
+            let end = self.talk(shared, clock, &mut jobs, leaves, &mut stop).await;
+            let Some(guide) = &mut guide else {
+                return if let End::Lost(error) = end {
+                    self.ended_by(error, shared)
+                } else {
+                    self.published
+                };
+            };
+            let loss = match end {
+                End::Stopped => break,
+                End::Leaves => Loss::ordered(clock.now_us()),
+                End::Lost(error) => {
+                    guide.move_on();
+                    Loss::by(&closed_by(error), clock.now_us())
+                }
+            };
+            self.published.trouble.losses.push(loss);
+            tokio::select! {
+                () = self.come_back(shared, guide) => {}
+                _ = &mut stop => break,
+            }
+        }
+        self.published.trouble.sent_again = self.retries.sent_again();
+        self.published
+    }
+
+    /// Uses one connection, as long as it stands.
+    async fn talk(
+        &mut self,
+        shared: &Shared,
+        clock: Clock,
+        jobs: &mut mpsc::Receiver<Job>,
+        leaves: impl Future<Output = ()>,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> End {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut planned = true;
+        tokio::pin!(leaves);
         loop {
+            let next_at = self.retries.next_at();
             let result = tokio::select! {
                 biased;
                 count = jobs.recv_many(&mut batch, BATCH_MAX), if planned => {
@@ -107,12 +177,48 @@ impl Publisher {
                         self.enter(&text, shared, clock);
                     })
                 }
-                _ = &mut stop => return self.published,
+                () = reached(next_at) => self.send_again(shared).await,
+                () = &mut leaves => return End::Leaves,
+                _ = &mut *stop => return End::Stopped,
             };
             if let Err(error) = result {
-                return self.ended_by(error, shared);
+                return End::Lost(error);
             }
         }
+    }
+
+    /// Connects to wherever it can; what was not answered is sent again then.
+    async fn come_back(&mut self, shared: &Shared, guide: &mut Guide) {
+        let is_missing =
+            |(number, record): (usize, &Record)| (record.answer == Answer::Missing).then_some(number);
+        let missing: Vec<usize> = self.published.records.iter().enumerate().filter_map(is_missing).collect();
+        if shared.survival.as_ref().is_some_and(|survival| survival.sends_again) {
+            self.retries.lost(missing.into_iter());
+        }
+        let mut pauses = Pauses::new();
+        loop {
+            match Client::connect(shared.servers[guide.server()], &name(self.number)).await {
+                Ok(client) => {
+                    (self.sender, self.receiver) = client.split();
+                    return;
+                }
+                Err(_) => guide.move_on(),
+            }
+            sleep(pauses.next()).await;
+        }
+    }
+
+    /// Sends the oldest messages again that wait for it, with the same identity.
+    async fn send_again(&mut self, shared: &Shared) -> Result<(), ClientError> {
+        for number in self.retries.take() {
+            let index = index_of(self.number, number, self.publishers);
+            let record = &mut self.published.records[number];
+            (record.answer, record.tries) = (Answer::Missing, record.tries.saturating_add(1));
+            let frame = frame(shared, index, record.channel);
+            self.retries.sent();
+            self.sender.feed(&frame).await?;
+        }
+        self.sender.flush().await
     }
 
     /// Keeps `outstanding` messages unanswered until `until_us`, then waits for the answers until told to stop.
@@ -158,12 +264,7 @@ impl Publisher {
 
     async fn send(&mut self, jobs: &mut Vec<Job>, shared: &Shared, clock: Clock) -> Result<(), ClientError> {
         for job in jobs.drain(..) {
-            let frame = ClientFrame::Publish {
-                channel: shared.channels[job.channel as usize].clone(),
-                client_message_id: shared.identity.client_message_id(job.index),
-                body: shared.identity.body(job.index),
-                traceparent: shared.traceparent(job.index),
-            };
+            let frame = frame(shared, job.index, job.channel);
             let sent_us = clock.now_us();
             self.published.records[job.index as usize / self.publishers] = Record {
                 channel: job.channel,
@@ -171,7 +272,9 @@ impl Publisher {
                 sent_us,
                 answered_us: 0,
                 answer: Answer::Missing,
+                tries: 1,
             };
+            self.retries.sent();
             shared.sent(job.index, sent_us);
             self.sender.feed(&frame).await?;
         }
@@ -191,11 +294,21 @@ impl Publisher {
             self.complain(text);
             return false;
         };
+        let after_us = (record.tries == 1).then(|| answered_us.saturating_sub(record.sent_us));
         record.answered_us = answered_us;
         record.answer = answer;
-        match answer {
-            Answer::Acknowledged { seq, .. } => {
+        match (answer, &shared.survival) {
+            (Answer::Acknowledged { seq, .. }, _) => {
+                self.retries.answered();
                 shared.acknowledged(index, answered_us, (record.channel as usize, seq));
+            }
+            (Answer::Refused(code), Some(survival)) if code.is_retryable() => {
+                self.published.trouble.refusals.push(Refusal { at_us: answered_us, after_us, code });
+                if survival.sends_again {
+                    self.retries.refused(index as usize / self.publishers);
+                } else {
+                    shared.refused();
+                }
             }
             _ => shared.refused(),
         }
@@ -212,11 +325,35 @@ impl Publisher {
         let is_missing = |record: &&Record| record.answer == Answer::Missing;
         let missing = self.published.records.iter().filter(is_missing).count();
         shared.publisher_gone(missing as u64);
-        self.published.closed = Some(match error {
-            ClientError::Closed(closed) => closed,
-            other => Closed { code: None, reason: other.to_string() },
-        });
+        self.published.closed = Some(closed_by(error));
         self.published
+    }
+}
+
+fn name(number: usize) -> String {
+    format!("load-publisher-{number}")
+}
+
+fn closed_by(error: ClientError) -> Closed {
+    match error {
+        ClientError::Closed(closed) => closed,
+        other => Closed { code: None, reason: other.to_string() },
+    }
+}
+
+fn frame(shared: &Shared, index: u32, channel: u16) -> ClientFrame {
+    ClientFrame::Publish {
+        channel: shared.channels[usize::from(channel)].clone(),
+        client_message_id: shared.identity.client_message_id(index),
+        body: shared.identity.body(index),
+        traceparent: shared.traceparent(index),
+    }
+}
+
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What all tasks of a run share.
 
-use super::{Observer, Tally, Watch};
+use std::{net::SocketAddr, sync::Arc};
+
+use super::{Observer, Survival, Tally, Watch};
 use crate::{identity::Identity, latency::Measure, metrics::Metrics, spans::Sampling};
 
 /// The run's names, how far it has come, and who is told.
@@ -13,6 +15,10 @@ pub(crate) struct Shared {
     pub(crate) observer: Option<Observer>,
     /// Whether the run may end before its time.
     pub(crate) watch: Option<Watch>,
+    /// The servers' addresses.
+    pub(crate) servers: Vec<SocketAddr>,
+    /// Whether and how clients outlast the loss of their connection.
+    pub(crate) survival: Option<Arc<Survival>>,
 }
 
 impl Shared {

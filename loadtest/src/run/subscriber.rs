@@ -13,7 +13,9 @@ use tokio::{
 use super::{
     Shared,
     delivered::Delivered,
+    guide::{Guide, Pauses, Told, told},
     sample::{HopSample, Visit},
+    survival::{Loss, is_slow},
 };
 use crate::{
     audit::{Kind, Ledger},
@@ -65,11 +67,16 @@ impl Subscriber {
         until: Duration,
         mut stop: oneshot::Receiver<()>,
     ) -> Delivered {
+        if let Some(guide) =
+            Guide::of(shared.survival.as_deref(), self.delivered.seat.server, shared.servers.len())
+        {
+            return self.outlast(guide, shared, clock, stop).await;
+        }
         let Self { mut client, mut delivered } = self;
         let mut leaves = delivered.seat.habit.map(|habit| habit.first);
         loop {
             let leaves_at = leaves.filter(|at| *at < until).map(|at| Instant::from_std(clock.moment(at)));
-            match delivered.stay(client, leaves_at, shared, clock, &mut stop).await {
+            match delivered.stay(client, leaves_at, &mut None, shared, clock, &mut stop).await {
                 End::Stopped => return delivered,
                 End::Closed(closed) => return delivered.ended_by(closed, shared),
                 End::Leaves => {}
@@ -92,6 +99,35 @@ impl Subscriber {
             leaves = Some(Duration::from_micros(clock.now_us().into()) + habit.stay);
         }
     }
+
+    /// Receives until told to stop; whenever the connection ends, goes on where it can.
+    async fn outlast(
+        self,
+        guide: Guide,
+        shared: &Shared,
+        clock: Clock,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Delivered {
+        let Self { mut client, mut delivered } = self;
+        let mut guide = Some(guide);
+        loop {
+            let end = delivered.stay(client, None, &mut guide, shared, clock, &mut stop).await;
+            let at_us = clock.now_us();
+            let Some(guide) = &mut guide else { return delivered };
+            match end {
+                End::Stopped => return delivered,
+                End::Leaves => delivered.losses.push(Loss::ordered(at_us)),
+                End::Closed(closed) => {
+                    delivered.losses.push(Loss::by(&closed, at_us));
+                    guide.move_on();
+                }
+            }
+            client = tokio::select! {
+                client = delivered.come_back_somewhere(guide, at_us, shared, clock) => client,
+                _ = &mut stop => return delivered,
+            };
+        }
+    }
 }
 
 impl Delivered {
@@ -99,6 +135,7 @@ impl Delivered {
         &mut self,
         client: Client,
         leaves_at: Option<Instant>,
+        guide: &mut Option<Guide>,
         shared: &Shared,
         clock: Clock,
         stop: &mut oneshot::Receiver<()>,
@@ -118,6 +155,11 @@ impl Delivered {
                 text = receiver.next_text() => text,
                 _ = &mut *stop => return End::Stopped,
                 () = &mut leaves => return End::Leaves,
+                told = told(guide) => match told {
+                    Told::Reconnect => return End::Leaves,
+                    Told::StopReading if self.is_stopped_in_pause(guide, stop).await => return End::Stopped,
+                    Told::StopReading => continue,
+                },
             };
             let at_us = clock.now_us();
             match text {
@@ -152,11 +194,53 @@ impl Delivered {
         }
     }
 
+    /// Reads nothing as long as that is the order, if it is one of those who are to be slow. Returns whether it was told to
+    /// stop meanwhile.
+    async fn is_stopped_in_pause(&self, guide: &mut Option<Guide>, stop: &mut oneshot::Receiver<()>) -> bool {
+        let Some(guide) = guide.as_mut().filter(|_| is_slow(self.ledger.subscriber)) else {
+            return false;
+        };
+        tokio::select! {
+            () = guide.may_read() => false,
+            _ = stop => true,
+        }
+    }
+
     fn leave(&mut self, habit: Habit, shared: &Shared) {
         if !habit.recovers {
             self.ledger.leave();
         }
         shared.subscriber_away(self.ledger.subscriber, habit.recovers);
+    }
+
+    /// Connects to wherever it can, and asks for what it missed since the connection ended at `lost_us`.
+    async fn come_back_somewhere(
+        &mut self,
+        guide: &mut Guide,
+        lost_us: u32,
+        shared: &Shared,
+        clock: Clock,
+    ) -> Client {
+        let recovers = shared.survival.as_ref().is_none_or(|survival| survival.recovers);
+        let channel = &shared.channels[self.seat.channel];
+        let mut pauses = Pauses::new();
+        loop {
+            self.seat.addr = shared.servers[guide.server()];
+            let after_seq = recovers.then(|| self.ledger.position());
+            match subscribe(&self.seat, channel, after_seq).await {
+                Ok((client, last_seq, recovered)) => {
+                    // What a server doesn't recover stays owed, and the audit misses it.
+                    if recovered {
+                        self.ledger.recover(last_seq);
+                    }
+                    self.recovering = Some((lost_us, last_seq));
+                    self.is_recovered(clock.now_us());
+                    return client;
+                }
+                Err(_) => guide.move_on(),
+            }
+            sleep(pauses.next()).await;
+        }
     }
 
     async fn come_back(&mut self, habit: Habit, shared: &Shared, clock: Clock) -> anyhow::Result<Client> {

@@ -45,6 +45,7 @@ fn evidence() -> Evidence {
         sent_us: index * 10_000,
         answered_us: index * 10_000 + 700,
         answer: Answer::Acknowledged { seq: u64::from(index) + 1, id_tail: 0 },
+        tries: 1,
     };
     Evidence {
         channels: vec!["load-1-0".to_owned()],

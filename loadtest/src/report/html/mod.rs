@@ -1,6 +1,7 @@
 //! The report of `run` and `adr` as a page: one file that needs no network and no script.
 
 mod breakdown;
+mod drills;
 mod heat_map;
 mod over_time;
 mod percentiles;
@@ -21,7 +22,9 @@ use crate::{
     latency::{Key, Measure},
     render::hop_colour,
 };
+pub(crate) use drills::write_drills;
 pub(crate) use pictures::Pictures;
+pub(crate) use timeline::Timeline;
 
 const STYLE: &str = include_str!("style.css");
 /// What the browser may load for the page: nothing.

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, ops::Range};
 use hdrhistogram::Histogram;
 use hopline::hop::Hop;
 
-use crate::run::{Outcome, Upstream};
+use crate::{
+    drill::Window,
+    run::{Outcome, Upstream},
+};
 
 /// The hops that clients are told of, and the total.
 pub(super) const HOPS: [Hop; 5] = [Hop::Accept, Hop::Persist, Hop::Broadcast, Hop::Receive, Hop::Total];
@@ -55,7 +58,7 @@ pub(super) struct Figures {
 }
 
 impl Timeline {
-    pub(super) fn of(outcome: &Outcome) -> Self {
+    pub(crate) fn of(outcome: &Outcome) -> Self {
         let length_s = outcome.window_us.end.div_ceil(US_PER_S).max(1);
         let column_s = length_s.div_ceil(COLUMNS_MAX);
         let mut gathered: Vec<Gathered> = Vec::new();
@@ -84,6 +87,19 @@ impl Timeline {
             window_s: seconds(outcome.window_us.start)..seconds(outcome.window_us.end),
             faults: Vec::new(),
         }
+    }
+}
+
+impl Timeline {
+    /// The same with times in which something was broken on purpose.
+    pub(crate) fn with_faults(self, windows: &[Window]) -> Self {
+        let seconds = |us| f64::from(us) / f64::from(US_PER_S);
+        let fault = |window: &Window| Fault {
+            from_s: seconds(window.us.start),
+            to_s: seconds(window.us.end),
+            label: window.label.clone(),
+        };
+        Self { faults: windows.iter().map(fault).collect(), ..self }
     }
 }
 

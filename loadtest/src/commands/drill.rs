@@ -1,0 +1,38 @@
+//! `drill`: break something on purpose, and see that nothing is lost.
+
+use std::io::{self, Write};
+
+use crate::{
+    drill::{DrillArgs, Manner, carry_out, drills},
+    exit::Exit,
+    machine::Machine,
+    progress::Progress,
+    report::{DrillReport, DrillsReport, publish, write_drills},
+};
+
+pub(super) async fn execute(args: &DrillArgs) -> anyhow::Result<Exit> {
+    if args.list {
+        writeln!(io::stdout(), "{}", drills())?;
+        return Ok(Exit::Pass);
+    }
+    let manner = Manner {
+        sabotage: args.sabotage,
+        quick: args.quick,
+        server_binary: args.server_binary.clone(),
+        keep: args.keep,
+    };
+    let mut progress = Progress::new();
+    let mut reports = Vec::new();
+    for drill in args.drills() {
+        progress.say(&format!("{}: {}", drill.name, drill.breaks));
+        let drilled = carry_out(drill, &manner, &mut progress).await?;
+        let report = DrillReport::of(drill, &manner, drilled);
+        progress.say(&format!("{}: {}", drill.name, report.result.as_str()));
+        reports.push(report);
+    }
+    drop(progress);
+    let report = DrillsReport::of(reports, Machine::describe(None));
+    publish(&report, args.json.as_deref())?;
+    write_drills(&report, args.html.as_deref())?;
+    Ok(report.result.exit())
+}

@@ -1,0 +1,163 @@
+//! All drills.
+
+use std::time::Duration;
+
+use hopline::protocol::{CloseCode, ErrorCode};
+
+use super::{Bound, Drill, Fault, Load, Sabotage, Sign};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Redis is back, and all is caught up; during its outage deliveries come through the database.
+const BROKER: &[Bound] = &[Bound::DeliveredP99(SECOND), Bound::Healed(SECOND)];
+/// A client whose server was killed is whole again.
+const RECOVERED: Bound = Bound::Recovered(Duration::from_secs(2));
+const LOST: Sign = Sign::Rises("hopline_broker_losses_total", "closed");
+const HEALED: Sign = Sign::Rises("hopline_healed_messages_total", "");
+/// What a database that is gone leads to.
+const DATABASE_GONE: &[Bound] = &[
+    Bound::RefusedWithin(Duration::from_millis(100)),
+    Bound::NothingAcknowledged,
+    Bound::Healed(Duration::from_secs(3)),
+];
+const UNAVAILABLE: Sign = Sign::Refused(ErrorCode::Unavailable);
+
+/// In the order in which `all` carries them out.
+pub(crate) const DRILLS: &[Drill] = &[
+    Drill {
+        name: "redis-crash",
+        breaks: "Redis is killed and started again after 5 s",
+        bounds: BROKER,
+        signs: &[LOST, HEALED],
+        fault: Fault::RedisCrash,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "redis-freeze",
+        breaks: "Redis stands still for 5 s, its connections open",
+        bounds: BROKER,
+        signs: &[Sign::Rises("hopline_broker_losses_total", "heartbeat"), HEALED],
+        fault: Fault::RedisFreeze,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "redis-flap",
+        breaks: "Redis is killed and started again every second, for 5 s",
+        bounds: BROKER,
+        signs: &[LOST, HEALED],
+        fault: Fault::RedisFlap,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "redis-drops-subscriber",
+        breaks: "Redis drops its subscribers: first as told, then because bursts don't fit into their small buffers",
+        bounds: BROKER,
+        signs: &[LOST, HEALED],
+        fault: Fault::RedisDropsSubscriber,
+        load: Load { body_bytes: 1_000, ..Load::USUAL },
+        sabotage: Sabotage::NoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "postgres-crash",
+        breaks: "a backend of PostgreSQL is killed, from which it recovers by itself; then all of it, and it is started \
+                 again after 5 s",
+        bounds: DATABASE_GONE,
+        signs: &[UNAVAILABLE, Sign::Falls("hopline_persist_connected")],
+        fault: Fault::PostgresCrash,
+        load: Load::USUAL,
+        sabotage: Sabotage::AckBeforeCommit,
+        server_args: &[],
+    },
+    Drill {
+        name: "postgres-freeze",
+        breaks: "PostgreSQL stands still for 6 s, its connections open",
+        bounds: DATABASE_GONE,
+        signs: &[UNAVAILABLE, Sign::Rises("hopline_persist_retries_total", "connection")],
+        fault: Fault::PostgresFreeze,
+        load: Load { fault: Duration::from_secs(6), ..Load::USUAL },
+        sabotage: Sabotage::NoRetries,
+        server_args: &[],
+    },
+    Drill {
+        name: "postgres-slow",
+        breaks: "every commit takes 100 ms longer, for 5 s",
+        bounds: BROKER,
+        signs: &[Sign::SlowAck(Duration::from_millis(100))],
+        fault: Fault::PostgresSlow,
+        load: Load::USUAL,
+        sabotage: Sabotage::LoseAndNoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "crash-after-commit",
+        breaks: "a server dies between the COMMIT and the publish, and is started again after 5 s",
+        bounds: &[RECOVERED, Bound::Healed(SECOND)],
+        signs: &[Sign::Losses(1), Sign::Rises("hopline_publishes_total", "repeated")],
+        fault: Fault::CrashAfterCommit,
+        load: Load::USUAL,
+        sabotage: Sabotage::AckBeforeCommitAndNoHeal,
+        server_args: &[],
+    },
+    Drill {
+        name: "server-crash",
+        breaks: "one of three servers is killed; its clients move, and it is started again after 5 s",
+        bounds: &[RECOVERED, Bound::Healed(SECOND)],
+        signs: &[Sign::Losses(50)],
+        fault: Fault::ServerCrash,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoRecovery,
+        server_args: &[],
+    },
+    Drill {
+        name: "rolling-restart",
+        breaks: "all servers are drained and started again, one after the other",
+        bounds: &[RECOVERED, Bound::OnlyClosedBy(CloseCode::ShuttingDown), Bound::Healed(SECOND)],
+        signs: &[Sign::Losses(150)],
+        fault: Fault::RollingRestart,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoRecovery,
+        server_args: &[],
+    },
+    Drill {
+        name: "slow-client",
+        breaks: "every eighth subscriber reads nothing for 10 s; the server closes them",
+        bounds: &[Bound::Healed(Duration::from_secs(2))],
+        signs: &[Sign::Rises("hopline_connections_closed_total", "slow_client"), Sign::Losses(1)],
+        fault: Fault::SlowClient,
+        load: Load {
+            fault: Duration::from_secs(10),
+            channels: 4,
+            subscribers: 16,
+            body_bytes: 4_000,
+            ..Load::USUAL
+        },
+        sabotage: Sabotage::NoRecovery,
+        server_args: &["--client-queue-max=256", "--recovered-max=5000"],
+    },
+    Drill {
+        name: "client-storm",
+        breaks: "all clients of a server reconnect at once, every second for 5 s",
+        bounds: &[RECOVERED, Bound::Healed(SECOND)],
+        signs: &[Sign::Losses(200)],
+        fault: Fault::ClientStorm,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoRecovery,
+        server_args: &[],
+    },
+    Drill {
+        name: "publish-storm",
+        breaks: "the servers can store a tenth of what comes, for 5 s",
+        bounds: &[Bound::Healed(Duration::from_secs(5))],
+        signs: &[Sign::Refused(ErrorCode::Busy)],
+        fault: Fault::PublishStorm,
+        load: Load { rate_per_s: 1_500.0, ..Load::USUAL },
+        sabotage: Sabotage::NoRetries,
+        server_args: &["--persist-queue-max=100"],
+    },
+];

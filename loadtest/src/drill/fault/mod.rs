@@ -1,0 +1,49 @@
+//! What can be broken.
+
+mod clients;
+mod postgres;
+mod redis;
+mod servers;
+
+use std::time::Duration;
+
+use super::Site;
+
+/// A fault: broken and mended again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    RedisCrash,
+    RedisFreeze,
+    RedisFlap,
+    RedisDropsSubscriber,
+    PostgresCrash,
+    CrashAfterCommit,
+    PostgresFreeze,
+    PostgresSlow,
+    ServerCrash,
+    RollingRestart,
+    SlowClient,
+    ClientStorm,
+    PublishStorm,
+}
+
+impl Fault {
+    /// Breaks it for about so long; returns when all is whole again.
+    pub(crate) async fn strike(self, site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+        match self {
+            Self::RedisCrash => redis::crash(site, length).await,
+            Self::RedisFreeze => redis::freeze(site, length).await,
+            Self::RedisFlap => redis::flap(site, length).await,
+            Self::RedisDropsSubscriber => redis::drop_subscribers(site, length).await,
+            Self::PostgresCrash => postgres::crash(site, length).await,
+            Self::PostgresFreeze => postgres::freeze(site, length).await,
+            Self::PostgresSlow => postgres::slow(site, length).await,
+            Self::CrashAfterCommit => servers::crash_after_commit(site, length).await,
+            Self::ServerCrash => servers::crash(site, length).await,
+            Self::RollingRestart => servers::restart_all(site).await,
+            Self::PublishStorm => servers::cut_capacity(site, length).await,
+            Self::SlowClient => clients::stop_reading(site, length).await,
+            Self::ClientStorm => clients::storm(site, length).await,
+        }
+    }
+}

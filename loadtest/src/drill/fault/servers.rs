@@ -1,0 +1,63 @@
+//! Servers: killed, restarted, crashing at the worst moment, or slower than what is asked of them.
+
+use std::{os::unix::process::ExitStatusExt, time::Duration};
+
+use anyhow::Context;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::drill::site::{Site, pass};
+
+/// The server that crashes. The first one stays, so that something can be followed over a long time.
+const VICTIM: &str = "b";
+/// So long a server is up before the next one is restarted.
+const BETWEEN_RESTARTS: Duration = Duration::from_secs(1);
+/// Each server then stores 50 messages a second.
+const SERIAL_DELAY_MS: u64 = 20;
+
+pub(super) async fn crash(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+    let server = site.lab.server(VICTIM);
+    let kill = async {
+        server.kill();
+        Ok(())
+    };
+    site.outage("a server killed", kill, pass(length), server.start()).await
+}
+
+pub(super) async fn crash_after_commit(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+    let server = site.lab.server(VICTIM);
+    let switches = site.switches;
+    let mut signal = None;
+    let crash = async {
+        switches.set(&server, &json!({ "crash_after_commit": true })).await?;
+        signal = server.ended().await.context("no commit made it crash")?.signal();
+        Ok(())
+    };
+    site.outage("a server crashed after its COMMIT", crash, pass(length), server.start()).await?;
+    if signal != Some(Signal::SIGABRT as i32) {
+        site.miss(format!("the server ended by {signal:?} instead of aborting after a COMMIT"));
+    }
+    Ok(())
+}
+
+/// One after the other, each told to drain.
+pub(super) async fn restart_all(site: &mut Site<'_>) -> anyhow::Result<()> {
+    let servers = site.lab.servers();
+    let restart = async {
+        for server in &servers {
+            server.restart().await?;
+            sleep(BETWEEN_RESTARTS).await;
+        }
+        Ok(())
+    };
+    site.outage("all servers restarted in turn", async { Ok(()) }, restart, async { Ok(()) }).await
+}
+
+/// Each server stores one message after the other, far fewer than come.
+pub(super) async fn cut_capacity(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+    let switches = site.switches;
+    let slow = json!({ "delays": { "persist": { "delay_ms": SERIAL_DELAY_MS, "serial": true } } });
+    let (cut, restore) = (switches.set_all(&slow), switches.set_all(&Value::Null));
+    site.outage("ten times what the servers can store", cut, pass(length), restore).await
+}

@@ -1,0 +1,172 @@
+//! What was measured of a drill.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use serde::Serialize;
+
+use super::{Seen, Window};
+use crate::{
+    audit::{Answer, Ledger},
+    latency::{Measure, Series},
+    run::{Outcome, Visit},
+};
+
+/// A delivery that takes longer is late, and overdue until it comes.
+const LATE_US: u32 = 100_000;
+/// All is as before once nothing is overdue for so long.
+const SETTLED_US: u32 = 500_000;
+/// Answers that were on their way when the database went.
+const GRACE_US: u32 = 250_000;
+
+/// What was measured of a drill. Times are in milliseconds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Figures {
+    /// Messages acknowledged in all.
+    pub(crate) acknowledged: u64,
+    /// Messages that were first sent while something was broken.
+    pub(crate) sent_in_fault: u64,
+    /// From the first fault until a server's metrics or a client showed it.
+    pub(crate) detect_ms: Option<f64>,
+    /// From the end of a fault until nothing was overdue: the longest.
+    pub(crate) heal_ms: Option<f64>,
+    /// The 99th percentile of deliveries of what was due before the fault.
+    pub(crate) quiet_p99_ms: Option<f64>,
+    /// The same of what was due in it.
+    pub(crate) fault_p99_ms: Option<f64>,
+    /// The 99th percentile of how late the generator was before the fault.
+    pub(crate) send_lag_p99_ms: Option<f64>,
+    /// Deliveries that took longer than 100 ms.
+    pub(crate) late: u64,
+    /// Publishes refused for the time being, by code.
+    pub(crate) refused: BTreeMap<&'static str, u64>,
+    /// How long a refusal took while the database was gone: the median of those that were sent for the first time.
+    pub(crate) refused_after_p50_ms: Option<f64>,
+    /// Acknowledgements that came while the database was gone.
+    pub(crate) acknowledged_while_gone: u64,
+    /// Messages that were sent again, each time.
+    pub(crate) sent_again: u64,
+    /// Messages that were neither acknowledged nor refused for good in the end.
+    pub(crate) unsettled: u64,
+    /// Connections of clients that ended and were made again.
+    pub(crate) reconnections: u64,
+    /// How long it took the slowest of them to have everything that it had missed.
+    pub(crate) recovery_max_ms: Option<f64>,
+}
+
+impl Figures {
+    /// `seen` is what showed the faults.
+    pub(crate) fn of(outcome: &Outcome, windows: &[Window], seen: &[Seen]) -> Self {
+        let records = || outcome.evidence.records.iter().map(|(_, record)| record);
+        let in_fault = |us: u32| windows.iter().any(|window| window.us.contains(&us));
+        let begin_us = windows.first().map_or(u32::MAX, |window| window.us.start);
+        let gone = |us: u32| {
+            let certainly = |range: &Range<u32>| range.start.saturating_add(GRACE_US)..range.end;
+            windows.iter().any(|window| certainly(&window.gone_us).contains(&us))
+        };
+        let refusals = &outcome.trouble.refusals;
+        let mut refused = BTreeMap::new();
+        for refusal in refusals {
+            *refused.entry(refusal.code.as_str()).or_default() += 1;
+        }
+        let while_gone = refusals.iter().filter(|refusal| gone(refusal.at_us));
+        let recovery = |visit: &Visit| match visit {
+            Visit::Recovery { us, .. } => Some(*us),
+            Visit::Join { .. } => None,
+        };
+        let lags = records().filter(|record| record.was_sent() && record.intended_us < begin_us);
+        let first_sign = seen.iter().filter_map(|seen| seen.first_us).min();
+        Self {
+            acknowledged: records().filter(|record| record.is_acknowledged()).count() as u64,
+            sent_in_fault: records().filter(|it| it.was_sent() && in_fault(it.sent_us)).count() as u64,
+            detect_ms: first_sign.map(|us| ms(us.saturating_sub(begin_us))),
+            heal_ms: heal_us(outcome, windows).map(ms),
+            quiet_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| *due_us < begin_us).map(took)),
+            fault_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| in_fault(*due_us)).map(took)),
+            send_lag_p99_ms: p99(lags.map(|record| record.sent_us.saturating_sub(record.intended_us))),
+            late: deliveries(outcome).map(took).filter(|us| *us > LATE_US).count() as u64,
+            refused,
+            refused_after_p50_ms: median(while_gone.filter_map(|refusal| refusal.after_us)),
+            acknowledged_while_gone: records()
+                .filter(|record| record.is_acknowledged() && gone(record.answered_us))
+                .count() as u64,
+            sent_again: outcome.trouble.sent_again,
+            unsettled: records().filter(|record| !is_settled(record.answer)).count() as u64,
+            reconnections: outcome.trouble.losses.len() as u64,
+            recovery_max_ms: outcome.visits.iter().filter_map(recovery).max().map(ms),
+        }
+    }
+}
+
+fn is_settled(answer: Answer) -> bool {
+    match answer {
+        Answer::Acknowledged { .. } => true,
+        Answer::Refused(code) => !code.is_retryable(),
+        Answer::NotSent | Answer::Missing => false,
+    }
+}
+
+/// When each delivery was due, and when it came.
+fn deliveries(outcome: &Outcome) -> impl Iterator<Item = (u32, u32)> {
+    let received = outcome.evidence.ledgers.iter().flat_map(Ledger::iter);
+    received.filter_map(|(_, received)| {
+        let record = outcome.evidence.records.get(received.index)?;
+        Some((record.intended_us, received.at_us))
+    })
+}
+
+fn took((due_us, at_us): (u32, u32)) -> u32 {
+    at_us.saturating_sub(due_us)
+}
+
+/// From the end of a fault until nothing is overdue, the longest of all faults.
+fn heal_us(outcome: &Outcome, windows: &[Window]) -> Option<u32> {
+    let late = deliveries(outcome).filter(|delivery| took(*delivery) > LATE_US);
+    let mut overdue: Vec<(u32, u32)> = late.map(|(due_us, at_us)| (due_us + LATE_US, at_us)).collect();
+    overdue.sort_unstable();
+    let ends = windows.iter().map(|window| window.us.end);
+    ends.map(|end_us| settled_us(&overdue, end_us) - end_us).max()
+}
+
+/// The first moment from `from_us` on from which nothing is overdue for a while. In the order in which they begin.
+fn settled_us(overdue: &[(u32, u32)], from_us: u32) -> u32 {
+    let mut settled_us = from_us;
+    for (begin_us, end_us) in overdue {
+        if *begin_us > settled_us.saturating_add(SETTLED_US) {
+            break;
+        }
+        settled_us = settled_us.max(*end_us);
+    }
+    settled_us
+}
+
+fn p99(us: impl Iterator<Item = u32>) -> Option<f64> {
+    percentile_ms(us, 99.0)
+}
+
+fn median(us: impl Iterator<Item = u32>) -> Option<f64> {
+    percentile_ms(us, 50.0)
+}
+
+fn percentile_ms(us: impl Iterator<Item = u32>, percentile: f64) -> Option<f64> {
+    let mut series = Series::new(Measure::Ack, None, None);
+    us.for_each(|us| series.record(us));
+    (series.count() > 0).then(|| series.percentile_ms(percentile))
+}
+
+fn ms(us: u32) -> f64 {
+    f64::from(us) / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_settled_once_nothing_was_overdue_for_a_while() {
+        assert_eq!(settled_us(&[], 7), 7);
+        let overdue =
+            [(1, 5_000_000), (4_000_000, 6_000_000), (6_400_000, 6_500_000), (9_000_000, 9_900_000)];
+        assert_eq!(settled_us(&overdue, 4_500_000), 6_500_000);
+        assert_eq!(settled_us(&overdue, 7_000_000), 7_000_000);
+    }
+}

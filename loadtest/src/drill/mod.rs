@@ -1,0 +1,95 @@
+//! Drills: something is broken on purpose, under load, and everything that was acknowledged must still arrive, once
+//! and in order.
+
+mod args;
+mod bound;
+mod carry_out;
+mod catalogue;
+mod fault;
+mod figures;
+mod sabotage;
+mod sign;
+mod site;
+
+use std::time::Duration;
+
+pub use args::DrillArgs;
+pub(crate) use args::drills;
+pub(crate) use bound::{Bound, Check};
+pub(crate) use carry_out::{Drilled, Manner, carry_out};
+pub(crate) use catalogue::DRILLS;
+pub(crate) use fault::Fault;
+pub(crate) use figures::Figures;
+pub(crate) use sabotage::Sabotage;
+pub(crate) use sign::{Seen, Sign};
+pub(crate) use site::{Site, Window};
+
+use crate::plan::{Bodies, Layout, Workload};
+
+/// Servers of a drill's lab.
+pub(crate) const SERVERS: usize = 3;
+/// From the first message until something breaks.
+pub(crate) const QUIET_BEFORE: Duration = Duration::from_secs(4);
+/// From the planned end of the fault until the last message.
+const QUIET_AFTER: Duration = Duration::from_secs(8);
+
+/// One drill: what is broken, and what must hold nevertheless.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Drill {
+    pub(crate) name: &'static str,
+    /// What breaks, in a sentence.
+    pub(crate) breaks: &'static str,
+    /// What must hold beside what holds for all: nothing acknowledged is lost, repeated, reordered or not stored, and every
+    /// publish is settled in the end.
+    pub(crate) bounds: &'static [Bound],
+    /// What shows that it broke: without all of these the drill proves nothing.
+    pub(crate) signs: &'static [Sign],
+    pub(crate) fault: Fault,
+    pub(crate) load: Load,
+    /// How the drill is made to fail.
+    pub(crate) sabotage: Sabotage,
+    /// Further flags of the servers.
+    pub(crate) server_args: &'static [&'static str],
+}
+
+/// How much load there is meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Load {
+    pub(crate) rate_per_s: f64,
+    /// How long the fault lasts, roughly.
+    pub(crate) fault: Duration,
+    pub(crate) channels: usize,
+    pub(crate) subscribers: usize,
+    pub(crate) body_bytes: usize,
+}
+
+impl Load {
+    /// Three subscribers of each channel, one on each server.
+    pub(crate) const USUAL: Self = Self {
+        rate_per_s: 800.0,
+        fault: Duration::from_secs(5),
+        channels: 50,
+        subscribers: 150,
+        body_bytes: 200,
+    };
+
+    /// A quarter of the messages: enough for a test to see whether the drill works.
+    fn quick(self) -> Self {
+        Self { rate_per_s: self.rate_per_s / 4.0, ..self }
+    }
+
+    fn workload(self) -> Workload {
+        Workload {
+            layout: Layout {
+                channels: self.channels,
+                subscribers: self.subscribers,
+                body_bytes: Bodies::Fixed(self.body_bytes),
+                ..Layout::default()
+            },
+            rate_per_s: self.rate_per_s,
+            warm_up: QUIET_BEFORE,
+            duration: self.fault + QUIET_AFTER,
+            ..Workload::default()
+        }
+    }
+}

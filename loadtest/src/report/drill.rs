@@ -1,0 +1,242 @@
+//! The report of `drill`.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, Color, Table, presets};
+use serde::Serialize;
+
+use super::{
+    Conclusion, Report, Style, Timeline,
+    terminal::{layout, line, machine, milliseconds, right},
+};
+use crate::{
+    audit::{Audit, Kind},
+    drill::{Check, Drill, Drilled, Figures, Manner, SERVERS, Window},
+    machine::Machine,
+    plan::Workload,
+};
+
+/// Messages that a drill takes to prove anything, in all and within its fault. A quick one takes a tenth.
+const ACKNOWLEDGED_MIN: u64 = 10_000;
+const SENT_IN_FAULT_MIN: u64 = 2_000;
+/// A generator that was later than this before the fault measures itself: a tenth of the tightest limit.
+const SEND_LAG_MS_MAX: f64 = 100.0;
+
+/// The report of all drills that were carried out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DrillsReport {
+    /// How it ended: as the worst of them.
+    pub(crate) result: Conclusion,
+    pub(crate) machine: Machine,
+    pub(crate) drills: Vec<DrillReport>,
+}
+
+/// What became of one drill.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct DrillReport {
+    pub(crate) name: &'static str,
+    pub(crate) result: Conclusion,
+    /// What was broken.
+    pub(crate) breaks: &'static str,
+    /// What was broken beside that, so that the drill fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sabotage: Option<&'static str>,
+    pub(crate) workload: Workload,
+    pub(crate) faults: Vec<FaultWindow>,
+    pub(crate) figures: Figures,
+    /// What had to hold.
+    pub(crate) checks: Vec<Check>,
+    /// What showed the faults.
+    pub(crate) signs: Vec<ShownSign>,
+    pub(crate) audit: Audit,
+    /// Why it proves nothing; empty if it is valid.
+    pub(crate) invalid: Vec<String>,
+    /// What the page draws.
+    #[serde(skip)]
+    pub(crate) timeline: Timeline,
+}
+
+/// A time in which something was broken, in seconds from the first message.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct FaultWindow {
+    pub(crate) label: String,
+    pub(crate) from_s: f64,
+    pub(crate) to_s: f64,
+}
+
+/// Something that showed a fault, and how often.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ShownSign {
+    pub(crate) sign: String,
+    pub(crate) count: f64,
+}
+
+impl DrillsReport {
+    pub(crate) fn of(drills: Vec<DrillReport>, machine: Machine) -> Self {
+        let any = |result| drills.iter().any(|drill| drill.result == result);
+        let result = if any(Conclusion::Fail) {
+            Conclusion::Fail
+        } else if any(Conclusion::Invalid) || drills.is_empty() {
+            Conclusion::Invalid
+        } else {
+            Conclusion::Pass
+        };
+        Self { result, machine, drills }
+    }
+}
+
+impl DrillReport {
+    pub(crate) fn of(drill: &Drill, manner: &Manner, drilled: Drilled) -> Self {
+        let invalid = invalid(&drilled, manner.quick);
+        let Drilled { workload, outcome, audit, windows, figures, seen, .. } = drilled;
+        let settled = Check {
+            what: "every publish is acknowledged in the end".to_owned(),
+            measured: format!("{} are not", figures.unsettled),
+            holds: figures.unsettled == 0,
+        };
+        let bounds = drill.bounds.iter().map(|bound| bound.check(&figures, &outcome.trouble));
+        let checks: Vec<Check> = std::iter::once(settled).chain(bounds).collect();
+        let signs = seen.iter().map(|seen| ShownSign { sign: seen.sign.text(), count: seen.count });
+        Self {
+            name: drill.name,
+            result: conclusion(&invalid, &audit, &checks),
+            breaks: drill.breaks,
+            sabotage: manner.sabotage.then(|| drill.sabotage.as_str()),
+            workload,
+            faults: windows.iter().map(FaultWindow::of).collect(),
+            figures,
+            checks,
+            signs: signs.collect(),
+            audit,
+            invalid,
+            timeline: Timeline::of(&outcome).with_faults(&windows),
+        }
+    }
+
+    /// What doesn't hold, and why it proves nothing.
+    pub(super) fn complaints(&self) -> impl Iterator<Item = String> {
+        let failed = self.checks.iter().filter(|check| !check.holds);
+        let failed = failed.map(|check| format!("{}: {}", check.what, check.measured));
+        let examples = self.audit.examples.iter().take(3).map(ToString::to_string);
+        failed.chain(examples).chain(self.invalid.iter().map(|why| format!("invalid: {why}")))
+    }
+}
+
+impl FaultWindow {
+    fn of(window: &Window) -> Self {
+        let seconds = |us: u32| f64::from(us) / 1e6;
+        Self { label: window.label.clone(), from_s: seconds(window.us.start), to_s: seconds(window.us.end) }
+    }
+}
+
+fn conclusion(invalid: &[String], audit: &Audit, checks: &[Check]) -> Conclusion {
+    match Conclusion::of(invalid, audit, &[]) {
+        Conclusion::Pass if checks.iter().any(|check| !check.holds) => Conclusion::Fail,
+        otherwise => otherwise,
+    }
+}
+
+/// Why a drill proves nothing.
+fn invalid(drilled: &Drilled, quick: bool) -> Vec<String> {
+    let Drilled { outcome, audit, figures, seen, missed, .. } = drilled;
+    let share = if quick { 10 } else { 1 };
+    let mut reasons = missed.clone();
+    let enough = [
+        ("acknowledged", figures.acknowledged, ACKNOWLEDGED_MIN / share),
+        ("sent while something was broken", figures.sent_in_fault, SENT_IN_FAULT_MIN / share),
+    ];
+    for (what, count, least) in enough.into_iter().filter(|(_, count, least)| count < least) {
+        reasons.push(format!(
+            "only {count} messages were {what}, and it takes {least}: too little was exercised"
+        ));
+    }
+    for seen in seen.iter().filter(|seen| !seen.sign.is_shown_by(seen.count)) {
+        reasons.push(format!("the fault didn't show: {}: {}", seen.sign.text(), seen.count));
+    }
+    if let Some(lag_ms) = figures.send_lag_p99_ms.filter(|ms| *ms > SEND_LAG_MS_MAX) {
+        reasons.push(format!("the generator was late before the fault: p99 of send_lag is {lag_ms:.0} ms"));
+    }
+    if let Some(planned) = outcome.planned.filter(|planned| audit.sent < u64::from(*planned)) {
+        reasons.push(format!("only {} of {planned} planned messages were sent", audit.sent));
+    }
+    reasons.extend(outcome.flaws.iter().take(5).cloned());
+    reasons
+}
+
+impl Report for DrillsReport {
+    fn text(&self, style: Style) -> String {
+        let mut text = String::new();
+        line(&mut text, "Machine", &machine(&self.machine));
+        if let Some(drill) = self.drills.first() {
+            let load = format!(
+                "{} messages/s to {SERVERS} servers on a lab; {}",
+                drill.workload.rate_per_s,
+                layout(&drill.workload.layout)
+            );
+            line(&mut text, "Load", &format!("{load} (the first drill's)"));
+        }
+        let _ = writeln!(text, "\n{}", table(&self.drills, style));
+        for drill in &self.drills {
+            for complaint in drill.complaints() {
+                let _ = writeln!(text, "{}: {complaint}", drill.name);
+            }
+        }
+        let _ = writeln!(text, "\n{}", self.result.as_str());
+        text
+    }
+}
+
+fn table(drills: &[DrillReport], style: Style) -> Table {
+    let header = [
+        "drill",
+        "",
+        "detected, ms",
+        "healed, ms",
+        "p99 before",
+        "p99 in it, ms",
+        "late",
+        "refused",
+        "sent again",
+        "reconnected",
+        "recovered, ms",
+        "acknowledged",
+        "in the fault",
+        "lost",
+        "other findings",
+    ];
+    let mut table = style.table(presets::NOTHING, &header);
+    for drill in drills {
+        table.add_row(row(drill, style));
+    }
+    table
+}
+
+fn row(drill: &DrillReport, style: Style) -> Vec<Cell> {
+    let figures = &drill.figures;
+    let ms = |ms: Option<f64>| right(&ms.map_or("–".into(), milliseconds));
+    let whole = |ms: Option<f64>| right(&ms.map_or("–".into(), |ms| format!("{ms:.0}")));
+    let count = |count: u64| right(&count.to_string());
+    let colour = match drill.result {
+        Conclusion::Pass => Color::Green,
+        Conclusion::Fail => Color::Red,
+        Conclusion::Invalid => Color::Yellow,
+    };
+    let lost = drill.audit.count(Kind::Lost);
+    vec![
+        Cell::new(drill.name),
+        style.coloured(drill.result.as_str(), colour),
+        whole(figures.detect_ms),
+        whole(figures.heal_ms),
+        ms(figures.quiet_p99_ms),
+        ms(figures.fault_p99_ms),
+        count(figures.late),
+        count(figures.refused.values().sum()),
+        count(figures.sent_again),
+        count(figures.reconnections),
+        whole(figures.recovery_max_ms),
+        count(figures.acknowledged),
+        count(figures.sent_in_fault),
+        count(lost),
+        count(drill.audit.findings.values().sum::<u64>() - lost),
+    ]
+}

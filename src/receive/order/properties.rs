@@ -25,16 +25,29 @@ enum Step {
     /// It brings a number that the counter is far from.
     Stray(usize, u64),
     /// Positions are compared with the counter as it was so many commits ago.
-    Compare { channel: usize, age: u64, broker_up: bool },
+    Compare {
+        channel: usize,
+        age: u64,
+        broker_up: bool,
+    },
     /// Time passes, and a part of the gaps that are due are read.
-    Tick { ms: u64, count_max: usize },
+    Tick {
+        ms: u64,
+        count_max: usize,
+    },
     /// One of the reads under way comes back. It may have seen the counter at its beginning or its end.
-    Answer { which: prop::sample::Index, answer: Answer },
+    Answer {
+        which: prop::sample::Index,
+        answer: Answer,
+    },
     /// The first subscriber comes, or the last one goes.
     Watch(usize),
     Unwatch(usize),
     /// The counter that was read for the first subscriber comes back, as it was so many commits ago.
-    Begin { channel: usize, age: u64 },
+    Begin {
+        channel: usize,
+        age: u64,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     fault::{self, Switches},
-    history::History,
+    history::Postgres,
     telemetry::{
         exemplars::{self, Exemplars, exemplars},
         process::{Process, Readers},
@@ -30,12 +30,12 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 struct Rendered {
     metrics: PrometheusHandle,
     process: Process,
-    history: History,
+    history: Postgres,
 }
 
 /// The routes of the admin listener. `metrics` are missing where none are recorded. Must be called within the runtime
 /// that they speak of.
-pub fn routes(metrics: Option<PrometheusHandle>, history: History) -> Router {
+pub fn routes(metrics: Option<PrometheusHandle>, history: Postgres) -> Router {
     let mut routes = Router::new();
     if let Some(metrics) = metrics {
         tokio::spawn(keep_up(metrics.clone()));

@@ -4,14 +4,14 @@ use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::{broker::Broker, history::History};
+use crate::{broker::Broker, history::Postgres};
 use std::sync::Arc;
 
 /// What the checks look at.
 #[derive(Clone)]
 pub struct Health {
     /// Reads from PostgreSQL.
-    pub history: History,
+    pub history: Postgres,
     /// The way between servers.
     pub broker: Arc<dyn Broker>,
     /// Cancelled when the server begins to drain.

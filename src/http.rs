@@ -23,6 +23,7 @@ use crate::{
     accept::{self, channel_name},
     clock,
     connection::{self, Shared},
+    history::{HistoryError, Range},
     protocol::{ErrorCode, HistoryPage, ProtocolError, PublishRequest, SenderName, WEBSOCKET_PATH},
     telemetry::metrics::metrics,
 };
@@ -115,8 +116,9 @@ async fn page(
     let history = &public.shared.history;
     let read = async {
         let last_seq = history.last_seq(&channel).await?;
-        let messages = history.page(&channel, query.after_seq, last_seq, limit).await?;
-        Ok::<_, crate::history::HistoryError>((last_seq, messages))
+        let range = Range { channel: &channel, after: query.after_seq, upto: last_seq };
+        let messages = history.page(range, limit).await?;
+        Ok::<_, HistoryError>((last_seq, messages))
     };
     let (last_seq, messages) = read.await.map_err(|error| {
         tracing::warn!(%error, "could not read history");

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     connection::Shared,
     health::{self, Health},
-    history::History,
+    history::Postgres,
     http, listener,
     persist::Persist,
     protocol::SenderName,
@@ -76,7 +76,7 @@ pub async fn run(
 ) -> Result<(), ServerError> {
     let public_listener = listen(config.listen).await?;
     let admin_listener = listen(config.admin_listen).await?;
-    let history = History::new(&config.database);
+    let history = Postgres::new(&config.database);
     tokio::select! {
         migrated = migrate(&history) => migrated?,
         () = shutdown.cancelled() => return Ok(()),
@@ -91,7 +91,8 @@ pub async fn run(
     let mut stages = JoinSet::new();
     let (broker, events) = broker::start(&config.broker);
     let (registrar, registrations) = Registrar::new();
-    let receive = Receive::new(config.node.clone(), config.receive, broker.clone(), history.clone());
+    let receive =
+        Receive::new(config.node.clone(), config.receive, broker.clone(), Arc::new(history.clone()));
     let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
@@ -107,7 +108,7 @@ pub async fn run(
         config: config.client,
         accept: Accept::new(persist, config.client.limits),
         registrar,
-        history,
+        history: Arc::new(history),
         draining: shutdown.clone(),
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
@@ -146,7 +147,7 @@ fn address_of(listener: &TcpListener, asked_for: SocketAddr) -> SocketAddr {
 }
 
 /// Waits for a database that is still starting; any other failure is final.
-async fn migrate(history: &History) -> Result<(), ServerError> {
+async fn migrate(history: &Postgres) -> Result<(), ServerError> {
     for attempt in 1.. {
         match history.migrate().await {
             Ok(()) => break,

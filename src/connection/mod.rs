@@ -7,8 +7,8 @@ mod subscribe;
 
 use std::{collections::HashSet, future::pending, sync::Arc, time::Duration};
 
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
-use futures_util::{Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use axum::extract::ws::{Message, Utf8Bytes};
+use futures_util::{Sink, Stream, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
@@ -44,13 +44,16 @@ pub struct Shared {
     /// Where subscriptions are registered.
     pub registrar: Registrar,
     /// Where missed messages are.
-    pub history: History,
+    pub history: Arc<dyn History>,
     /// Cancelled when the server begins to drain.
     pub draining: CancellationToken,
 }
 
 /// Serves a client until either side ends the connection.
-pub async fn serve(socket: WebSocket, shared: Arc<Shared>, sender: SenderName) {
+pub async fn serve<S>(socket: S, shared: Arc<Shared>, sender: SenderName)
+where
+    S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + 'static,
+{
     metrics().connections_opened.increment(1);
     metrics().connections.increment(1.0);
     let opened = Instant::now();

@@ -7,6 +7,7 @@ use axum::extract::ws::Utf8Bytes;
 
 use super::{Change, Shared, encode};
 use crate::{
+    history::Range,
     protocol::{ChannelName, ErrorCode, ProtocolError, ServerFrame, messages_path},
     send::{Client, Registration, message_frame},
 };
@@ -50,11 +51,8 @@ impl Subscribe {
         let recovered_max = shared.config.limits.recovered_max;
         let recovered = last_seq - after_seq <= recovered_max as u64;
         let missed = if recovered && after_seq < last_seq {
-            shared
-                .history
-                .page(&self.channel, after_seq, last_seq, recovered_max)
-                .await
-                .map_err(unavailable)?
+            let range = Range { channel: &self.channel, after: after_seq, upto: last_seq };
+            shared.history.page(range, recovered_max).await.map_err(unavailable)?
         } else {
             Vec::new()
         };

@@ -8,7 +8,7 @@ use tracing::Instrument;
 use super::{Receive, order::Missing};
 use crate::{
     clock, fault,
-    history::{History, HistoryError},
+    history::{History, HistoryError, Range},
     hop::Origin,
     protocol::{ChannelName, Message},
     send::Delivery,
@@ -39,11 +39,12 @@ pub(super) struct Stored {
     messages: Vec<Message>,
 }
 
-async fn read_missing(history: &History, missing: &[Missing]) -> Result<Stored, HistoryError> {
+async fn read_missing(history: &dyn History, missing: &[Missing]) -> Result<Stored, HistoryError> {
     let channels: Vec<ChannelName> = missing.iter().map(|gap| gap.channel.clone()).collect();
     let last_seqs = history.positions(&channels).await?.into_iter().collect();
-    let ranges = missing.iter().map(|gap| (&gap.channel, gap.after, gap.upto));
-    let messages = history.pages(ranges, HEALED_MESSAGES_MAX).await?;
+    let ranges = missing.iter().map(|gap| Range { channel: &gap.channel, after: gap.after, upto: gap.upto });
+    let ranges: Vec<Range<'_>> = ranges.collect();
+    let messages = history.pages(&ranges, HEALED_MESSAGES_MAX).await?;
     Ok(Stored { last_seqs, messages })
 }
 
@@ -72,7 +73,7 @@ impl Receive {
             hopline.channels = missing.len()
         );
         let read = async move {
-            let stored = read_missing(&history, &missing).await;
+            let stored = read_missing(&*history, &missing).await;
             if let Err(error) = &stored {
                 tracing::Span::current().record("otel.status_code", "error");
                 tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");

@@ -51,7 +51,7 @@ pub struct Inputs {
 pub struct Receive {
     node: SenderName,
     broker: Arc<dyn Broker>,
-    history: History,
+    history: Arc<dyn History>,
     order: Order<Delivery>,
     fanout: Fanout,
     /// What is in order, on its way from `order` to `fanout`; kept to reuse its memory.
@@ -66,7 +66,12 @@ pub struct Receive {
 
 impl Receive {
     /// A stage that has received nothing yet.
-    pub fn new(node: SenderName, config: config::Receive, broker: Arc<dyn Broker>, history: History) -> Self {
+    pub fn new(
+        node: SenderName,
+        config: config::Receive,
+        broker: Arc<dyn Broker>,
+        history: Arc<dyn History>,
+    ) -> Self {
         Self {
             node,
             broker,

@@ -174,7 +174,7 @@ impl<M> Order<M> {
     pub fn refute(&mut self, channel: &ChannelName, last_seq: u64, upto: u64) {
         let Some(lane) = self.lanes.get_mut(channel).filter(|_| last_seq < upto) else { return };
         lane.ahead.retain(|seq, _| *seq <= last_seq || *seq > upto);
-        lane.horizon = lane.ahead.last_key_value().map_or(last_seq, |(seq, _)| *seq);
+        lane.horizon = lane.ahead.last_key_value().map_or(last_seq, |(seq, _)| last_seq.max(*seq));
     }
 
     /// Takes what PostgreSQL holds of a channel between the asked-for `after` and `upto`, all of it and in
@@ -274,5 +274,7 @@ fn look_for_gap<M>(
     }
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

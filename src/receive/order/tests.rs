@@ -1,5 +1,3 @@
-use proptest::prelude::*;
-
 use super::*;
 
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -122,6 +120,18 @@ fn a_number_beyond_the_counter_is_dropped_and_the_channel_goes_on() {
 }
 
 #[test]
+fn a_number_beyond_the_counter_hides_nothing_that_the_counter_covers() {
+    let mut order = order_at(0);
+    arrive(&mut order, START, 2);
+    arrive(&mut order, START, u64::MAX);
+    order.compare(START, &channel(), 3, false);
+    assert_eq!(range(&order.due(START, 9)), [(0, u64::MAX)]);
+    order.refute(&channel(), 3, u64::MAX);
+    assert_eq!(heal(&mut order, START, 1, &[1]), (0, vec![1, 2]), "a page ends anywhere");
+    assert_eq!(range(&order.due(START, 9)), [(2, 3)]);
+}
+
+#[test]
 fn a_failed_read_is_repeated_after_a_pause() {
     let mut order = order_at(0);
     order.compare(START, &channel(), 1, false);
@@ -161,93 +171,4 @@ fn a_channel_without_subscribers_is_not_watched() {
     order.unwatch(&channel());
     assert_eq!(arrive(&mut order, START, 1), (Placed::Unwatched, vec![]));
     assert_eq!((order.next_due(), order.watched().count()), (None, 0));
-}
-
-/// What a lossy, repeating, reordering broker and a slow database may do, in steps.
-#[derive(Debug, Clone)]
-enum Step {
-    /// The broker brings a committed message, perhaps again.
-    Arrive(u64),
-    /// Positions are compared with the counter.
-    Compare,
-    /// Time passes; a gap that is due starts a read.
-    Tick,
-    /// A read comes back, or fails.
-    Answer { fails: bool },
-    /// More messages are committed.
-    Commit(u64),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (1..60u64).prop_map(Step::Arrive),
-        1 => Just(Step::Compare),
-        3 => Just(Step::Tick),
-        3 => any::<bool>().prop_map(|fails| Step::Answer { fails }),
-        3 => (1..6u64).prop_map(Step::Commit),
-    ]
-}
-
-/// The database has a row for every committed number but these.
-fn exists(seq: u64) -> bool {
-    !seq.is_multiple_of(7)
-}
-
-fn answer(order: &mut Order<u64>, now: Duration, gap: &Missing, delivered: &mut Vec<u64>) {
-    const PAGE: usize = 3;
-    let stored: Vec<u64> = (gap.after + 1..=gap.upto).filter(|seq| exists(*seq)).take(PAGE).collect();
-    let upto = if stored.len() == PAGE { stored[PAGE - 1] } else { gap.upto };
-    order.healed(now, &gap.channel, upto, stored.iter().map(|seq| (*seq, *seq)), delivered);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5_000))]
-
-    /// Against the simplest model there is: whatever happens, what is delivered is a prefix of what exists,
-    /// and once the database answers it is all of it.
-    #[test]
-    fn any_history_of_arrivals_and_reads_is_delivered_in_order_once_and_completely(
-        steps in prop::collection::vec(step(), 1..120),
-    ) {
-        let mut order = order_at(0);
-        let (mut now, mut committed) = (START, 0);
-        let (mut delivered, mut reading) = (Vec::new(), Vec::new());
-        for step in steps {
-            match step {
-                Step::Arrive(seq) if seq <= committed && exists(seq) => {
-                    order.arrive(now, &channel(), seq, seq, &mut delivered);
-                }
-                Step::Arrive(_) => {}
-                Step::Compare => order.compare(now, &channel(), committed, true),
-                Step::Tick => {
-                    now += PATIENCE;
-                    reading.extend(order.due(now, 9));
-                }
-                Step::Answer { fails } => match reading.pop() {
-                    Some(gap) if fails => order.heal_failed(now, &gap.channel, PATIENCE),
-                    Some(gap) => answer(&mut order, now, &gap, &mut delivered),
-                    None => {}
-                },
-                Step::Commit(count) => committed += count,
-            }
-            let in_order: Vec<u64> = (1..).filter(|seq| exists(*seq)).take(delivered.len()).collect();
-            prop_assert_eq!(&delivered, &in_order);
-        }
-        for gap in std::mem::take(&mut reading) {
-            answer(&mut order, now, &gap, &mut delivered);
-        }
-        order.compare(now, &channel(), committed, false);
-        loop {
-            now += PATIENCE;
-            let due = order.due(now, 9);
-            if due.is_empty() {
-                break;
-            }
-            for gap in &due {
-                answer(&mut order, now, gap, &mut delivered);
-            }
-        }
-        let all: Vec<u64> = (1..=committed).filter(|seq| exists(*seq)).collect();
-        prop_assert_eq!(delivered, all);
-    }
 }

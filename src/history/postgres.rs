@@ -1,34 +1,20 @@
-//! What PostgreSQL holds: the messages of channels and their counters.
+//! The reading of PostgreSQL.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use sqlx::{FromRow, PgPool, postgres::PgPoolOptions};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::{History, HistoryError, Range, Result};
 use crate::{
     config,
     protocol::{ChannelName, Message, SenderName},
 };
 
 /// Reads that take longer fail; who asked decides whether to ask again.
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Why a read failed.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
-    /// PostgreSQL can't be reached or refuses.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-    /// It does not answer in time.
-    #[error("the database did not answer within {READ_TIMEOUT:?}")]
-    Timeout(#[from] tokio::time::error::Elapsed),
-    /// A stored name is none: someone else wrote to the tables.
-    #[error("a stored message has a malformed name: {0}")]
-    Name(#[from] crate::protocol::InvalidName),
-}
-
-type Result<T> = std::result::Result<T, HistoryError>;
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(FromRow)]
 struct Row {
@@ -71,11 +57,11 @@ fn as_bigint(number: u64) -> i64 {
 
 /// A pool of reading connections.
 #[derive(Clone)]
-pub struct History {
+pub struct Postgres {
     pool: PgPool,
 }
 
-impl History {
+impl Postgres {
     /// Connects on demand, so this never fails.
     pub fn new(config: &config::Database) -> Self {
         let pool = PgPoolOptions::new()
@@ -102,17 +88,18 @@ impl History {
         timeout(READ_TIMEOUT, sqlx::query("SELECT 1").execute(&self.pool)).await??;
         Ok(())
     }
+}
 
-    /// A channel's counter: its last sequence number, 0 before its first message.
-    pub async fn last_seq(&self, channel: &ChannelName) -> Result<u64> {
+#[async_trait]
+impl History for Postgres {
+    async fn last_seq(&self, channel: &ChannelName) -> Result<u64> {
         let read = sqlx::query_scalar::<_, i64>("SELECT last_seq FROM channels WHERE name = $1")
             .bind(&**channel)
             .fetch_optional(&self.pool);
         Ok(timeout(READ_TIMEOUT, read).await??.unwrap_or(0).cast_unsigned())
     }
 
-    /// The counters of those of the channels that have one.
-    pub async fn positions(&self, channels: &[ChannelName]) -> Result<Vec<(ChannelName, u64)>> {
+    async fn positions(&self, channels: &[ChannelName]) -> Result<Vec<(ChannelName, u64)>> {
         if channels.is_empty() {
             return Ok(Vec::new());
         }
@@ -125,40 +112,23 @@ impl History {
         rows.into_iter().map(|(name, last_seq)| Ok((name.parse()?, last_seq.cast_unsigned()))).collect()
     }
 
-    /// The messages of a channel with `after < seq <= upto`, in order, at most `count_max`.
-    pub async fn page(
-        &self,
-        channel: &ChannelName,
-        after: u64,
-        upto: u64,
-        count_max: usize,
-    ) -> Result<Vec<Message>> {
+    async fn page(&self, range: Range<'_>, count_max: usize) -> Result<Vec<Message>> {
         let read = sqlx::query_as::<_, Row>(
             "SELECT channel, seq, id, sender, client_message_id, body, accepted_at_ms, traceparent
              FROM messages WHERE channel = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4",
         )
-        .bind(&**channel)
-        .bind(as_bigint(after))
-        .bind(as_bigint(upto))
+        .bind(&**range.channel)
+        .bind(as_bigint(range.after))
+        .bind(as_bigint(range.upto))
         .bind(as_bigint(count_max as u64))
         .fetch_all(&self.pool);
         messages(timeout(READ_TIMEOUT, read).await??)
     }
 
-    /// The same for several channels in one query, each with its own `after` and `upto`; at most `count_max`
-    /// messages of each, the first ones.
-    pub async fn pages(
-        &self,
-        ranges: impl Iterator<Item = (&ChannelName, u64, u64)>,
-        count_max: usize,
-    ) -> Result<Vec<Message>> {
-        let mut channels: Vec<&str> = Vec::new();
-        let (mut afters, mut uptos) = (Vec::new(), Vec::new());
-        for (channel, after, upto) in ranges {
-            channels.push(channel);
-            afters.push(as_bigint(after));
-            uptos.push(as_bigint(upto));
-        }
+    async fn pages(&self, ranges: &[Range<'_>], count_max: usize) -> Result<Vec<Message>> {
+        let channels: Vec<&str> = ranges.iter().map(|range| &**range.channel).collect();
+        let afters: Vec<i64> = ranges.iter().map(|range| as_bigint(range.after)).collect();
+        let uptos: Vec<i64> = ranges.iter().map(|range| as_bigint(range.upto)).collect();
         let read = sqlx::query_as::<_, Row>(
             "SELECT m.* FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS range (channel, after, upto)
              CROSS JOIN LATERAL (

@@ -88,12 +88,34 @@ pub(crate) async fn run(
     run_watched(workload, target, telemetry, |_, _| None, progress).await
 }
 
+/// The same without telemetry, for who does something beside it: `begun` gets the run's clock and the names of its channels,
+/// when all clients are connected.
+pub(crate) async fn run_beside(
+    workload: &Workload,
+    target: &Target,
+    begun: impl FnOnce(Clock, &[String]),
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
+    run_with(workload, target, Telemetry::default(), |_, _| None, begun, progress).await
+}
+
 /// The same, which ends as soon as it can't be passed any more. `watch` gets the plan and the measured window.
 pub(crate) async fn run_watched(
     workload: &Workload,
     target: &Target,
     telemetry: Telemetry,
     watch: impl FnOnce(&Arc<Plan>, Range<u32>) -> Option<Watch>,
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
+    run_with(workload, target, telemetry, watch, |_, _| {}, progress).await
+}
+
+async fn run_with(
+    workload: &Workload,
+    target: &Target,
+    telemetry: Telemetry,
+    watch: impl FnOnce(&Arc<Plan>, Range<u32>) -> Option<Watch>,
+    begun: impl FnOnce(Clock, &[String]),
     progress: &mut Progress,
 ) -> anyhow::Result<Outcome> {
     let plan = Arc::new(Plan::new(workload));
@@ -109,6 +131,7 @@ pub(crate) async fn run_watched(
     let rules = Rules { sampling, watch };
     let crowd = Crowd::connect(layout, target, messages_of, length_max, rules, observe, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
+    begun(clock, crowd.channels());
     let (mut talk, publishers) = crowd.listen(clock, end);
     let jobs = follow_plan(&mut talk, publishers, clock);
     let pacer = Pacer::start(Arc::clone(&plan), clock, jobs);
@@ -139,13 +162,12 @@ pub(crate) async fn run_watched(
         Some(observer) => observer.finish(&evidence, &window_us, clock).await,
         None => None,
     };
-    let deliveries = deliveries_within(&evidence, &window_us);
     let window = Duration::from_micros(u64::from(window_us.end - window_us.start).max(1));
     let planned = if tripped.is_some() { pacer.handed_over() } else { plan.messages() };
     Ok(Outcome {
         samples: noted.samples,
         visits: noted.visits,
-        cpu: after.since(&before, window, deliveries),
+        cpu: after.since(&before, window, deliveries_within(&evidence, &window_us)),
         servers: servers(layout, target),
         planned: Some(planned),
         evidence,

@@ -1,5 +1,7 @@
 //! `accept`: what every publish passes, whether it came by WebSocket or by HTTP, before PostgreSQL sees it.
 
+use std::time::Duration;
+
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -11,6 +13,9 @@ use crate::{
     protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError, SenderName},
     telemetry::{metrics::metrics, trace},
 };
+
+/// When to try again where a fault holds too many messages.
+const HELD_WAIT: Duration = Duration::from_secs(1);
 
 /// A publish as a client asks for it.
 #[derive(Debug)]
@@ -64,7 +69,7 @@ impl Accept {
             if let Err(Checked { reply, .. }) =
                 self.checked.pass(accepted_us, Checked { channel, request, reply })
             {
-                let _ = reply.send(Err(PersistError::Busy));
+                let _ = reply.send(Err(PersistError::Busy { wait: HELD_WAIT }));
             }
             answer
         });
@@ -141,7 +146,9 @@ fn refusal(error: PersistError) -> ProtocolError {
     let code = match error {
         PersistError::Conflict => ErrorCode::Conflict,
         PersistError::Rejected => ErrorCode::InvalidBody,
-        PersistError::Busy => ErrorCode::Busy,
+        PersistError::Busy { wait } => {
+            return ProtocolError::new(ErrorCode::Busy, error.to_string()).retry_after(wait);
+        }
         PersistError::Unavailable => ErrorCode::Unavailable,
     };
     ProtocolError::new(code, error.to_string())

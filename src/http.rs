@@ -1,21 +1,20 @@
 //! The public HTTP interface: the WebSocket endpoint, history, and publishing by POST.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     body::Bytes,
     extract::{
-        DefaultBodyLimit, Path, Query, State, WebSocketUpgrade,
+        ConnectInfo, DefaultBodyLimit, Path, Query, State, WebSocketUpgrade,
         rejection::{BytesRejection, PathRejection, QueryRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -24,8 +23,9 @@ use crate::{
     clock,
     connection::{self, Shared},
     history::{HistoryError, Range},
+    limit::{Addresses, Full},
     protocol::{ErrorCode, HistoryPage, ProtocolError, PublishRequest, SenderName, WEBSOCKET_PATH},
-    telemetry::metrics::metrics,
+    telemetry::{labels::ConnectionLimit, metrics::metrics},
 };
 
 /// A read of the socket: small, because every idle connection holds such a buffer.
@@ -42,20 +42,19 @@ const PAGE_MESSAGES_MAX: usize = 500;
 #[derive(Clone)]
 struct Public {
     shared: Arc<Shared>,
-    /// A permit for each open WebSocket connection.
-    slots: Arc<Semaphore>,
+    addresses: Addresses,
     connections: TaskTracker,
 }
 
 /// The routes for clients. Each WebSocket connection is a task of `connections`.
 pub fn routes(shared: Arc<Shared>, connections: TaskTracker) -> Router {
     let frame_bytes_max = shared.config.limits.frame_bytes_max;
-    let slots = Arc::new(Semaphore::new(shared.config.connections_max));
+    let addresses = Addresses::new(&shared.config.limits);
     Router::new()
         .route(WEBSOCKET_PATH, get(open_websocket))
         .route("/v1/channels/{channel}/messages", get(page).post(publish))
         .layer(DefaultBodyLimit::max(frame_bytes_max))
-        .with_state(Public { shared, slots, connections })
+        .with_state(Public { shared, addresses, connections })
 }
 
 #[derive(Deserialize)]
@@ -65,6 +64,7 @@ struct WebSocketQuery {
 
 async fn open_websocket(
     State(public): State<Public>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     query: Result<Query<WebSocketQuery>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
@@ -77,10 +77,7 @@ async fn open_websocket(
     if public.shared.draining.is_cancelled() {
         return Err(ProtocolError::new(ErrorCode::ShuttingDown, "connect to another server").into());
     }
-    let Ok(slot) = public.slots.clone().try_acquire_owned() else {
-        metrics().connections_refused.increment(1);
-        return Err(ProtocolError::new(ErrorCode::Busy, "the server has no room for more connections").into());
-    };
+    let place = public.addresses.connect(peer.ip()).map_err(no_room)?;
     let frame_bytes_max = public.shared.config.limits.frame_bytes_max;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
@@ -92,7 +89,7 @@ async fn open_websocket(
         let connection = public.connections.track_future(connection::serve(socket, public.shared, sender));
         async move {
             connection.await;
-            drop(slot);
+            drop(place);
         }
     }))
 }
@@ -130,10 +127,12 @@ async fn page(
 
 async fn publish(
     State(public): State<Public>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     channel: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
     let accepted_us = clock::now_us();
+    public.addresses.publish(peer.ip()).map_err(rate_limited)?;
     let Path(channel) = channel.map_err(|rejection| malformed(&rejection))?;
     let body = body.map_err(|rejection| too_large_or_malformed(&rejection))?;
     let PublishRequest { client_message_id, body, sender, traceparent } = serde_json::from_slice(&body)
@@ -142,6 +141,25 @@ async fn publish(
     let ack = public.shared.accept.publish(request).await?;
     let status = if ack.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(ack)).into_response())
+}
+
+fn no_room(full: Full) -> ProtocolError {
+    let (limit, code, message) = match full {
+        Full::Server => {
+            (ConnectionLimit::Server, ErrorCode::Busy, "the server has no room for more connections")
+        }
+        Full::Address => {
+            let message = "your address has as many connections as it may; close another one first";
+            (ConnectionLimit::Address, ErrorCode::TooManyConnections, message)
+        }
+    };
+    metrics().connections_refused.of(limit).increment(1);
+    ProtocolError::new(code, message)
+}
+
+fn rate_limited(wait: Duration) -> ProtocolError {
+    let message = "your address publishes too fast over HTTP; wait, or use a WebSocket";
+    ProtocolError::new(ErrorCode::RateLimited, message).retry_after(wait)
 }
 
 fn sender_name(name: &str) -> Result<SenderName, ProtocolError> {
@@ -171,8 +189,10 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(error) = self;
         metrics().errors.of(error.code).increment(1);
-        let retry_after: Option<[(HeaderName, &str); 1]> =
-            error.retryable.then_some([(header::RETRY_AFTER, "1")]);
+        // Whole seconds, rounded up: before that it can't succeed.
+        let retry_after = error.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1000)));
+        let retry_after: Option<[(HeaderName, HeaderValue); 1]> =
+            retry_after.map(|seconds| [(header::RETRY_AFTER, seconds)]);
         (status(error.code), retry_after.map(axum::response::AppendHeaders), Json(error)).into_response()
     }
 }
@@ -187,7 +207,10 @@ fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::NotSubscribed => StatusCode::BAD_REQUEST,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Conflict => StatusCode::CONFLICT,
-        ErrorCode::TooManySubscriptions | ErrorCode::TooManyOutstanding => StatusCode::TOO_MANY_REQUESTS,
+        ErrorCode::TooManySubscriptions
+        | ErrorCode::TooManyOutstanding
+        | ErrorCode::RateLimited
+        | ErrorCode::TooManyConnections => StatusCode::TOO_MANY_REQUESTS,
         ErrorCode::Busy | ErrorCode::Unavailable | ErrorCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
     }
 }

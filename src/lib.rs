@@ -20,6 +20,7 @@ pub mod health;
 pub mod history;
 pub mod hop;
 pub mod http;
+pub mod limit;
 pub mod listener;
 pub mod operate;
 pub mod persist;

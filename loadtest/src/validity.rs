@@ -28,10 +28,8 @@ pub(crate) fn of_run(
 ) -> Vec<String> {
     let lag_max = tightest_ms
         .map_or(SEND_LAG_P99_MS_MAX, |limit| (limit * SEND_LAG_SHARE_MAX).min(SEND_LAG_P99_MS_MAX));
-    let mut reasons = unconnected(&outcome.connected);
-    reasons.extend(known(outcome.planned.map(u64::from), audit, &outcome.flaws));
-    reasons.extend(too_late(latencies, lag_max).filter(|_| outcome.planned.is_some()));
-    reasons.extend(too_busy(&outcome.cpu));
+    let mut reasons = of_clients(outcome, audit, latencies, lag_max);
+    reasons.extend(unacknowledged(audit, 0));
     if outcome.tripped == Some(Tripped::Finding) && audit.is_clean() {
         reasons.push(
             "it ended early because a subscriber waited too long for a message, which came after all. Run it again \
@@ -39,6 +37,21 @@ pub(crate) fn of_run(
                 .to_owned(),
         );
     }
+    reasons
+}
+
+/// The same of a run in which servers are meant to refuse messages.
+pub(crate) fn of_overload(outcome: &Outcome, audit: &Audit, latencies: &Latencies) -> Vec<String> {
+    let mut reasons = of_clients(outcome, audit, latencies, SEND_LAG_P99_MS_MAX);
+    reasons.extend(unacknowledged(audit, audit.refused.values().sum()));
+    reasons
+}
+
+fn of_clients(outcome: &Outcome, audit: &Audit, latencies: &Latencies, lag_max_ms: f64) -> Vec<String> {
+    let mut reasons = unconnected(&outcome.connected);
+    reasons.extend(known(outcome.planned.map(u64::from), audit, &outcome.flaws));
+    reasons.extend(too_late(latencies, lag_max_ms).filter(|_| outcome.planned.is_some()));
+    reasons.extend(too_busy(&outcome.cpu));
     reasons
 }
 
@@ -50,6 +63,7 @@ pub(crate) fn reasons(
     flaws: &[String],
 ) -> Vec<String> {
     let mut reasons = known(planned, audit, flaws);
+    reasons.extend(unacknowledged(audit, 0));
     reasons.extend(too_late(latencies, SEND_LAG_P99_MS_MAX).filter(|_| planned.is_some()));
     reasons
 }
@@ -118,21 +132,25 @@ fn known(planned: Option<u64>, audit: &Audit, flaws: &[String]) -> Vec<String> {
     if let Some(planned) = planned.filter(|&planned| audit.sent < planned) {
         reasons.push(format!("only {} of {planned} planned messages were sent", audit.sent));
     }
-    let unanswered = audit.sent - audit.acknowledged;
-    if unanswered > 0 {
-        let refused: Vec<String> =
-            audit.refused.iter().map(|(code, count)| format!("{code}: {count}")).collect();
-        let (how, advice) = if refused.is_empty() {
-            ("unanswered".to_owned(), "Look at the servers' logs")
-        } else {
-            (refused.join(", "), "Lower the rate")
-        };
-        reasons.push(format!(
-            "{unanswered} messages were not acknowledged ({how}), so that their latencies are missing from the \
-             figures. {advice}"
-        ));
-    }
     reasons
+}
+
+/// `expected` of the messages that were sent may be refused.
+fn unacknowledged(audit: &Audit, expected: u64) -> Option<String> {
+    let unanswered = audit.sent.saturating_sub(audit.acknowledged + expected);
+    if unanswered == 0 {
+        return None;
+    }
+    let refused: Vec<String> = audit.refused.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+    let (how, advice) = if refused.is_empty() {
+        ("unanswered".to_owned(), "Look at the servers' logs")
+    } else {
+        (refused.join(", "), "Lower the rate")
+    };
+    Some(format!(
+        "{unanswered} messages were not acknowledged ({how}), so that their latencies are missing from the figures. \
+         {advice}"
+    ))
 }
 
 #[cfg(test)]

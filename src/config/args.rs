@@ -62,6 +62,10 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_PERSIST_QUEUE_MAX", value_name = "N", default_value = "4096")]
     pub(super) persist_queue_max: String,
 
+    /// A message that would have to wait longer for its commit is refused as busy
+    #[arg(long, env = "HOPLINE_PERSIST_WAIT_MAX_MS", value_name = "MS", default_value = "500")]
+    pub(super) persist_wait_max_ms: String,
+
     /// Limit of a commit, reconnections included
     #[arg(long, env = "HOPLINE_PERSIST_TIMEOUT_MS", value_name = "MS", default_value = "2000")]
     pub(super) persist_timeout_ms: String,
@@ -82,6 +86,10 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_CONNECTIONS_MAX", value_name = "N", default_value = "10000")]
     pub(super) connections_max: String,
 
+    /// The same from one address: one of IPv4, or an IPv6 network of 64 bits. Behind a proxy all clients have the proxy's
+    #[arg(long, env = "HOPLINE_CONNECTIONS_PER_ADDRESS_MAX", value_name = "N", default_value = "1000")]
+    pub(super) connections_per_address_max: String,
+
     /// Frames that may wait for a client's socket, at most
     #[arg(long, env = "HOPLINE_CLIENT_QUEUE_MAX", value_name = "N", default_value = "4096")]
     pub(super) client_queue_max: String,
@@ -101,6 +109,14 @@ pub struct ServeArgs {
     /// Unacknowledged publishes of a client, at most
     #[arg(long, env = "HOPLINE_OUTSTANDING_MAX", value_name = "N", default_value = "256")]
     pub(super) outstanding_max: String,
+
+    /// Publishes a second, at most, over a longer time: of a client, and over HTTP of an address
+    #[arg(long, env = "HOPLINE_PUBLISH_RATE_MAX", value_name = "N", default_value = "100")]
+    pub(super) publish_rate_max: String,
+
+    /// Publishes that may come at once before that rate counts
+    #[arg(long, env = "HOPLINE_PUBLISH_BURST_MAX", value_name = "N", default_value = "200")]
+    pub(super) publish_burst_max: String,
 
     /// Missed messages that a subscription recovers, at most
     #[arg(long, env = "HOPLINE_RECOVERED_MAX", value_name = "N", default_value = "500")]

@@ -115,8 +115,15 @@ impl Checker {
         let writers = self.number("--persist-writers", &args.persist_writers, 1..=64);
         let batch_max = self.number("--persist-batch-max", &args.persist_batch_max, 1..=4096);
         let queue_max = self.number("--persist-queue-max", &args.persist_queue_max, 1..=1_000_000);
+        let wait_max = self.millis("--persist-wait-max-ms", &args.persist_wait_max_ms, 10..=600_000);
         let timeout = self.millis("--persist-timeout-ms", &args.persist_timeout_ms, 10..=60_000);
-        Some(Persist { writers: writers?, batch_max: batch_max?, queue_max: queue_max?, timeout: timeout? })
+        Some(Persist {
+            writers: writers?,
+            batch_max: batch_max?,
+            queue_max: queue_max?,
+            wait_max: wait_max?,
+            timeout: timeout?,
+        })
     }
 
     fn broker(&mut self, args: &ServeArgs) -> Option<Broker> {
@@ -161,7 +168,6 @@ impl Checker {
     fn client(&mut self, args: &ServeArgs) -> Option<Client> {
         let limits = self.limits(args);
         let queue_max = self.number("--client-queue-max", &args.client_queue_max, 2..=1_000_000);
-        let connections_max = self.number("--connections-max", &args.connections_max, 1..=1_000_000);
         let (limits, queue_max) = (limits?, queue_max?);
         if limits.recovered_max >= queue_max {
             self.add(
@@ -172,7 +178,7 @@ impl Checker {
         if limits.body_bytes_max >= limits.frame_bytes_max {
             self.add("--body-bytes-max", "must be less than --frame-bytes-max, which has to hold a body");
         }
-        Some(Client { limits, queue_max, connections_max: connections_max? })
+        Some(Client { limits, queue_max })
     }
 
     fn limits(&mut self, args: &ServeArgs) -> Option<Limits> {
@@ -180,6 +186,11 @@ impl Checker {
         let body_bytes_max = self.number("--body-bytes-max", &args.body_bytes_max, 1..=256 << 10);
         let subscriptions_max = self.number("--subscriptions-max", &args.subscriptions_max, 1..=100_000);
         let outstanding_max = self.number("--outstanding-max", &args.outstanding_max, 1..=100_000);
+        let publish_rate = self.number("--publish-rate-max", &args.publish_rate_max, 1..=1_000_000);
+        let publish_burst = self.number("--publish-burst-max", &args.publish_burst_max, 1..=1_000_000);
+        let per_address = &args.connections_per_address_max;
+        let per_address = self.number("--connections-per-address-max", per_address, 1..=1_000_000);
+        let connections_max = self.number("--connections-max", &args.connections_max, 1..=1_000_000);
         let recovered_max = self.number("--recovered-max", &args.recovered_max, 0..=10_000);
         let idle_timeout_ms = self.number("--idle-timeout-ms", &args.idle_timeout_ms, 100..=3_600_000);
         Some(Limits {
@@ -187,6 +198,10 @@ impl Checker {
             body_bytes_max: body_bytes_max?,
             subscriptions_max: subscriptions_max?,
             outstanding_max: outstanding_max?,
+            publish_rate_per_s_max: publish_rate?,
+            publish_burst_max: publish_burst?,
+            connections_per_address_max: per_address?,
+            connections_max: connections_max?,
             recovered_max: recovered_max?,
             idle_timeout_ms: idle_timeout_ms?,
         })

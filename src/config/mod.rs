@@ -71,6 +71,8 @@ pub struct Persist {
     pub batch_max: usize,
     /// Messages that may wait for a writer; one more is refused as `busy`.
     pub queue_max: usize,
+    /// A message that would have to wait longer for its commit is refused as `busy`.
+    pub wait_max: Duration,
     /// How long a batch is tried, reconnections included, before its publishers are told `unavailable`.
     pub timeout: Duration,
 }
@@ -116,6 +118,4 @@ pub struct Client {
     pub limits: Limits,
     /// Frames that may wait for a client's socket; with one more the client is closed as slow.
     pub queue_max: usize,
-    /// Open WebSocket connections; one more is refused.
-    pub connections_max: usize,
 }

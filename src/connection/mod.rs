@@ -20,6 +20,7 @@ use crate::{
     accept::Accept,
     config,
     history::History,
+    limit::{Bucket, Rate},
     protocol::{self, ChannelName, CloseCode, ProtocolError, SenderName, ServerFrame},
     send::{self, Client, Outgoing, Registrar, Registration},
     telemetry::metrics::metrics,
@@ -81,6 +82,8 @@ struct Connection {
     subscriptions: HashSet<ChannelName>,
     /// Publishes that are not answered yet.
     publishes: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
+    rate: Rate,
+    bucket: Bucket,
     /// A change of the subscriptions that is under way. No frame is read meanwhile: requests keep their order.
     change: Option<BoxFuture<'static, Result<Change, ProtocolError>>>,
     last_seen: Instant,
@@ -105,7 +108,10 @@ enum Change {
 
 impl Connection {
     fn new(shared: Arc<Shared>, client: Client, sender: SenderName) -> Self {
+        let limits = &shared.config.limits;
         Self {
+            rate: Rate::new(limits.publish_rate_per_s_max, limits.publish_burst_max),
+            bucket: Bucket::default(),
             shared,
             client,
             sender,

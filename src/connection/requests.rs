@@ -1,6 +1,7 @@
 //! What a client asks for, frame by frame.
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 
 use super::{Change, Connection, encode, subscribe::Subscribe};
 use crate::{
@@ -40,11 +41,8 @@ impl Connection {
         }
     }
 
-    fn publish(&self, request: Request) -> Result<(), ProtocolError> {
-        let max = self.shared.config.limits.outstanding_max;
-        if self.publishes.len() >= max {
-            let message = format!("{max} publishes are not acknowledged yet; wait for an answer");
-            let error = ProtocolError::new(ErrorCode::TooManyOutstanding, message);
+    fn publish(&mut self, request: Request) -> Result<(), ProtocolError> {
+        if let Err(error) = self.may_publish() {
             return Err(error.in_channel(request.channel).of_message(request.client_message_id));
         }
         let answer = self.shared.accept.publish(request);
@@ -54,6 +52,20 @@ impl Connection {
         });
         self.publishes.push(frame.boxed());
         Ok(())
+    }
+
+    fn may_publish(&mut self) -> Result<(), ProtocolError> {
+        let limits = &self.shared.config.limits;
+        let max = limits.outstanding_max;
+        if self.publishes.len() >= max {
+            let message = format!("{max} publishes are not acknowledged yet; wait for an answer");
+            return Err(ProtocolError::new(ErrorCode::TooManyOutstanding, message));
+        }
+        self.bucket.take(&self.rate, Instant::now()).map_err(|wait| {
+            let rate = limits.publish_rate_per_s_max;
+            let message = format!("more than {rate} publishes a second; wait");
+            ProtocolError::new(ErrorCode::RateLimited, message).retry_after(wait)
+        })
     }
 
     fn subscribe(

@@ -59,6 +59,11 @@ impl<T> Queue<T> {
         self.next.take().map(|(item, _)| item).or_else(|| self.items.try_recv().ok())
     }
 
+    /// Whether a message is held that may not go on yet.
+    pub fn is_holding(&self) -> bool {
+        self.next.is_some()
+    }
+
     /// As [`mpsc::Receiver::close`].
     pub fn close(&mut self) {
         self.items.close();

@@ -1,6 +1,7 @@
 //! `persist`: the group commit. Whatever arrived while one batch was being committed is the next batch.
 
 mod append;
+mod pace;
 mod writer;
 
 use std::{
@@ -9,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
@@ -33,6 +35,7 @@ use crate::{
         trace::{self, SpanContext},
     },
 };
+use pace::Pace;
 use writer::Writer;
 
 /// A message that was accepted and has no sequence number yet.
@@ -72,7 +75,7 @@ impl Draft {
         let outcome = match error {
             PersistError::Conflict => PublishOutcome::Conflict,
             PersistError::Rejected => PublishOutcome::Rejected,
-            PersistError::Busy => PublishOutcome::Busy,
+            PersistError::Busy { .. } => PublishOutcome::Busy,
             PersistError::Unavailable => PublishOutcome::Unavailable,
         };
         metrics().publishes.of(outcome).increment(1);
@@ -104,9 +107,12 @@ pub enum PersistError {
     /// PostgreSQL refuses the data.
     #[error("the message can't be stored")]
     Rejected,
-    /// The queue is full.
+    /// It would have to wait too long, or the queue is full.
     #[error("too many messages wait to be stored; try again")]
-    Busy,
+    Busy {
+        /// By then all that waits now should be stored.
+        wait: Duration,
+    },
     /// PostgreSQL is away or too slow. Whether the message was stored is unknown; a retry with the same
     /// `client_message_id` finds out.
     #[error("the database can't be reached or is too slow; try again with the same client_message_id")]
@@ -117,11 +123,13 @@ pub enum PersistError {
 #[derive(Clone)]
 pub struct Persist {
     writers: Arc<[WriterHandle]>,
+    wait_max: Duration,
 }
 
 struct WriterHandle {
     queue: mpsc::Sender<Draft>,
     connected: Arc<AtomicBool>,
+    pace: Arc<Pace>,
 }
 
 impl Persist {
@@ -137,26 +145,30 @@ impl Persist {
         let start_writer = |_| {
             let (queue, drafts) = mpsc::channel(config.queue_max);
             let drafts = Queue::new(Hop::Persist, drafts, |draft: &Draft| draft.queued_us);
-            let connected = Arc::new(AtomicBool::new(true));
-            let handle = WriterHandle { queue, connected: connected.clone() };
-            let committed = committed.clone();
-            tasks.spawn(
-                Writer::new(config, database.clone(), connected, committed).run(drafts, closing.clone()),
-            );
+            let (connected, pace) = (Arc::new(AtomicBool::new(true)), Arc::new(Pace::default()));
+            let handle = WriterHandle { queue, connected: connected.clone(), pace: pace.clone() };
+            let writer = Writer::new(config, database.clone(), connected, pace, committed.clone());
+            tasks.spawn(writer.run(drafts, closing.clone()));
             handle
         };
-        Self { writers: (0..config.writers).map(start_writer).collect() }
+        Self { writers: (0..config.writers).map(start_writer).collect(), wait_max: config.wait_max }
     }
 
-    /// Queues a message. The answer comes through its `reply` once it is committed or refused.
+    /// Queues a message. The answer comes through its `reply` once it is committed or refused; what would have to wait
+    /// too long is refused at once.
     pub fn append(&self, draft: Draft) {
         let writer = self.writer_of(&draft.channel);
         if !writer.connected.load(Ordering::Relaxed) {
             return draft.refuse(PersistError::Unavailable);
         }
+        let queued = writer.queue.max_capacity() - writer.queue.capacity();
+        let wait = writer.pace.expected_wait(queued, draft.queued_us);
+        if wait > self.wait_max {
+            return draft.refuse(PersistError::Busy { wait });
+        }
         match writer.queue.try_send(draft) {
             Ok(()) => metrics().persist_queue.increment(1.0),
-            Err(TrySendError::Full(draft)) => draft.refuse(PersistError::Busy),
+            Err(TrySendError::Full(draft)) => draft.refuse(PersistError::Busy { wait }),
             Err(TrySendError::Closed(draft)) => draft.refuse(PersistError::Unavailable),
         }
     }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Committed, Draft, PersistError,
     append::{Failure, Placed, append, append_answering_early},
+    pace::{Pace, Turn, Turns},
 };
 use crate::{
     clock, config,
@@ -45,20 +46,36 @@ pub(super) struct Writer<F> {
     database: PgConnectOptions,
     connection: Option<PgConnection>,
     connected: Arc<AtomicBool>,
+    pace: Arc<Pace>,
+    turns: Turns,
+    /// When the last batch was done with.
+    ended_us: u64,
     /// Whether this one counts as connected. Others may take it for that before it is.
     counted: bool,
     committed: F,
 }
 
 impl<F: Fn(Vec<Committed>)> Writer<F> {
-    /// A writer that has no connection yet. `connected` tells others whether it has one.
+    /// A writer that has no connection yet. `connected` tells others whether it has one, and `pace` how fast it is.
     pub(super) fn new(
         config: config::Persist,
         database: PgConnectOptions,
         connected: Arc<AtomicBool>,
+        pace: Arc<Pace>,
         committed: F,
     ) -> Self {
-        Self { config, database, connection: None, connected, counted: false, committed }
+        let turns = Turns::default();
+        Self {
+            config,
+            database,
+            connection: None,
+            connected,
+            pace,
+            turns,
+            ended_us: 0,
+            counted: false,
+            committed,
+        }
     }
 
     /// Commits what is queued. When `closing` is cancelled it takes nothing more, and stops once all that
@@ -80,8 +97,25 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
                 return;
             }
             metrics().persist_queue.decrement(batch.len() as f64);
-            self.commit(std::mem::take(&mut batch)).await;
+            self.take_turn(std::mem::take(&mut batch), drafts.is_holding()).await;
         }
+    }
+
+    /// Commits a batch, and learns from it how long others have to wait. It may be less than full although more wait,
+    /// if a fault holds those.
+    async fn take_turn(&mut self, batch: Vec<Draft>, is_holding: bool) {
+        self.pace.taken(clock::now_us());
+        let taken = batch.len();
+        // While nothing waited there was nothing to do.
+        let began_us = batch.first().map_or(0, |draft| draft.queued_us).max(self.ended_us);
+        self.commit(batch).await;
+        self.ended_us = clock::now_us();
+        let turn = Turn {
+            us: self.ended_us.saturating_sub(began_us),
+            room: if is_holding { taken } else { self.config.batch_max },
+            backlogged: is_holding || taken == self.config.batch_max,
+        };
+        self.turns.end(turn, &self.pace);
     }
 
     /// Connects, however long it takes, and refuses what is queued meanwhile instead of letting it wait.

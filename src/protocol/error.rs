@@ -1,7 +1,12 @@
 //! What can go wrong, as clients see it: error codes and close codes.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+/// When to try again where nothing says better, in milliseconds.
+const RETRY_AFTER_MS: u64 = 1000;
 
 /// Why a request was refused. Clients branch on this; the text beside it is for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,9 +30,13 @@ pub enum ErrorCode {
     TooManySubscriptions,
     /// The client has as many unacknowledged publishes as the limit that `hello` states.
     TooManyOutstanding,
+    /// The client publishes faster than the rate that `hello` states.
+    RateLimited,
+    /// The client's address has as many connections as the server allows.
+    TooManyConnections,
     /// This `client_message_id` was used by the same sender, in this channel, for another body.
     Conflict,
-    /// The server's queue is full.
+    /// The server has no room: what it accepted already would take too long, or a queue is full.
     Busy,
     /// PostgreSQL can't be reached or doesn't answer. Whether the message was stored is unknown.
     Unavailable,
@@ -37,7 +46,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Malformed,
         Self::InvalidName,
         Self::InvalidBody,
@@ -47,6 +56,8 @@ impl ErrorCode {
         Self::NotSubscribed,
         Self::TooManySubscriptions,
         Self::TooManyOutstanding,
+        Self::RateLimited,
+        Self::TooManyConnections,
         Self::Conflict,
         Self::Busy,
         Self::Unavailable,
@@ -65,6 +76,8 @@ impl ErrorCode {
             Self::NotSubscribed => "not_subscribed",
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyOutstanding => "too_many_outstanding",
+            Self::RateLimited => "rate_limited",
+            Self::TooManyConnections => "too_many_connections",
             Self::Conflict => "conflict",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
@@ -74,7 +87,15 @@ impl ErrorCode {
 
     /// Whether the same request, with the same `client_message_id`, can succeed later.
     pub const fn is_retryable(self) -> bool {
-        matches!(self, Self::TooManyOutstanding | Self::Busy | Self::Unavailable | Self::ShuttingDown)
+        matches!(
+            self,
+            Self::TooManyOutstanding
+                | Self::RateLimited
+                | Self::TooManyConnections
+                | Self::Busy
+                | Self::Unavailable
+                | Self::ShuttingDown
+        )
     }
 }
 
@@ -87,6 +108,9 @@ pub struct ProtocolError {
     pub message: String,
     /// See [`ErrorCode::is_retryable`].
     pub retryable: bool,
+    /// When to try again, if that can succeed: so many milliseconds from now, and not before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
     /// The channel that the refused request named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
@@ -102,9 +126,18 @@ impl ProtocolError {
             code,
             message: message.into(),
             retryable: code.is_retryable(),
+            retry_after_ms: code.is_retryable().then_some(RETRY_AFTER_MS),
             channel: None,
             client_message_id: None,
         }
+    }
+
+    /// The same, with a better hint when to try again; of a part of a millisecond it makes a whole one.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        let wait_ms = u64::try_from(wait.as_micros().div_ceil(1000)).unwrap_or(u64::MAX);
+        self.retry_after_ms = Some(wait_ms.max(1));
+        self
     }
 
     /// The same, naming the channel of the refused request.

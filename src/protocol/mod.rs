@@ -182,6 +182,14 @@ pub struct Limits {
     pub subscriptions_max: usize,
     /// Publishes of one client that aren't acknowledged yet.
     pub outstanding_max: usize,
+    /// Publishes of one client a second, over a longer time; over HTTP, those of one address.
+    pub publish_rate_per_s_max: u32,
+    /// Publishes that may come at once before that rate counts.
+    pub publish_burst_max: u32,
+    /// Open WebSocket connections of one address: of one IPv4 address, or of one IPv6 network of 64 bits.
+    pub connections_per_address_max: usize,
+    /// Open WebSocket connections of the whole server.
+    pub connections_max: usize,
     /// Missed messages that a subscription recovers; beyond that the client pages through history.
     pub recovered_max: usize,
     /// After this long without a sign of life from the client the connection is closed.

@@ -43,8 +43,18 @@ label! {
         Rejected = "rejected",
         /// Refused: PostgreSQL is away or too slow.
         Unavailable = "unavailable",
-        /// Refused: the queue is full.
+        /// Refused: it would have to wait too long, or the queue is full.
         Busy = "busy",
+    }
+}
+
+label! {
+    /// What a connection was refused for.
+    ConnectionLimit {
+        /// The server has as many as it may.
+        Server = "server",
+        /// The client's address has.
+        Address = "address",
     }
 }
 

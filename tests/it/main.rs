@@ -17,6 +17,7 @@ mod hostile_input;
 mod html_report;
 mod http;
 mod layout;
+mod limits;
 mod load;
 mod persist;
 mod prometheus;

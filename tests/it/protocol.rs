@@ -1,10 +1,11 @@
 //! `docs/PROTOCOL.md` shows the frames as they are: every example, every code, every limit.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use hopline::protocol::{
     Ack, ClientFrame, CloseCode, ErrorCode, HistoryPage, ProtocolError, PublishRequest, ServerFrame,
 };
+use hopline_loadtest::lab::{Lab, LabOptions};
 use reqwest::{Client, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 use crate::support::{
     Peer,
     document::{Block, blocks, read, table},
-    lab_with, soon,
+    lab_with, options, soon,
 };
 
 /// The document's mark of the examples that only a running server can confirm.
@@ -110,7 +111,8 @@ fn the_table_of_close_codes_lists_every_code_with_its_number_and_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_server_states_the_limits_and_the_health_of_the_examples() {
     let document = read("PROTOCOL.md");
-    let lab = lab_with(1, &[]).await;
+    let options = LabOptions { usual_limits: true, ..options(1, &[]) };
+    let lab = Lab::start(options).await.unwrap();
     let address = lab.addrs()[0];
     let hello = &blocks(&document)[0];
     let hello: Value = serde_json::from_str(&hello.text).unwrap();
@@ -133,7 +135,10 @@ async fn a_running_server_states_the_limits_and_the_health_of_the_examples() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_table_of_errors_states_the_http_status() {
     let lab = lab_with(1, &["--connections-max=1"]).await;
-    let address = lab.addrs()[0];
+    let strict = ["--connections-max=2", "--connections-per-address-max=1", "--publish-burst-max=1"];
+    let strict =
+        lab.start_server("strict", &[&strict[..], &["--publish-rate-max=1"]].concat()).await.unwrap();
+    let address = lab.server("a").public_addr();
     let stated = table(&read("PROTOCOL.md"), "code");
     let confirm = async |response: reqwest::Response| {
         let status = response.status();
@@ -143,27 +148,33 @@ async fn the_table_of_errors_states_the_http_status() {
         code
     };
     let id = Uuid::new_v4();
-    let post = async |channel: &str, body: &str| {
+    let post_to = async |address: SocketAddr, channel: &str, body: &str| {
         let url = format!("http://{address}/v1/channels/{channel}/messages");
         let request = json!({ "client_message_id": id, "sender": "ann", "body": body });
         Client::new().post(url).json(&request).send().await.unwrap()
     };
+    let post = async |channel: &str, body: &str| post_to(address, channel, body).await;
     assert_eq!(post("general", "hello").await.status(), StatusCode::CREATED);
     assert_eq!(post("general", "hello").await.status(), StatusCode::OK);
-    let websocket = format!("http://{address}/v1/ws");
+    let websocket = |address| format!("http://{address}/v1/ws");
     let mut confirmed = vec![
         confirm(post("general", "other").await).await,
         confirm(post("a%20b", "hello").await).await,
         confirm(post("general", "").await).await,
         confirm(post("general", &"x".repeat(40_000)).await).await,
-        confirm(reqwest::get(&websocket).await.unwrap()).await,
+        confirm(reqwest::get(websocket(address)).await.unwrap()).await,
     ];
-    let _only = Peer::connect(address, "ann").await;
-    let upgrade =
-        Client::new().get(&websocket).header("connection", "upgrade").header("upgrade", "websocket");
-    let upgrade =
-        upgrade.header("sec-websocket-version", "13").header("sec-websocket-key", "aGVsbG8gaGVsbG8gaGVsbA==");
-    confirmed.push(confirm(upgrade.send().await.unwrap()).await);
+    let upgrade = async |address| {
+        let request = Client::new().get(websocket(address)).header("connection", "upgrade");
+        let request = request.header("upgrade", "websocket").header("sec-websocket-version", "13");
+        request.header("sec-websocket-key", "aGVsbG8gaGVsbG8gaGVsbA==").send().await.unwrap()
+    };
+    for address in [address, strict.public_addr()] {
+        let _only = Peer::connect(address, "ann").await;
+        confirmed.push(confirm(upgrade(address).await).await);
+    }
+    post_to(strict.public_addr(), "general", "hello").await;
+    confirmed.push(confirm(post_to(strict.public_addr(), "general", "hello").await).await);
     lab.postgres().kill().await;
     let history = format!("http://{address}/v1/channels/general/messages");
     confirmed.push(confirm(reqwest::get(history).await.unwrap()).await);

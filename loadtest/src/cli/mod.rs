@@ -8,7 +8,7 @@ mod tools;
 
 use clap::{Parser, Subcommand};
 
-pub(crate) use self::parse::{parse_body_bytes, parse_rate, resolve};
+pub(crate) use self::parse::{parse_body_bytes, parse_rate, parse_rounds, resolve};
 pub use self::{
     lab::{KeptLabArgs, LabArgs, TargetArgs},
     load::{AdrArgs, IdleArgs, LoadArgs, RunArgs, SaturateArgs},
@@ -20,6 +20,8 @@ pub use crate::{
     compare::{AbArgs, CompareArgs, LimitArgs},
     drill::DrillArgs,
     floor::{FloorArgs, FloorFlag},
+    overload::OverloadArgs,
+    slow_client::SlowClientArgs,
     sweep::{Parameter, SweepArgs},
 };
 use crate::{drill::drills, exit, pacer::PacerArgs};
@@ -94,6 +96,12 @@ pub enum Command {
     /// Find the highest rate that keeps the budget, and what runs out first above it.
     #[command(after_help = exit::HELP)]
     Capacity(CapacityArgs),
+    /// Offer far more than the servers can do, and see that they say so early, stay small, and recover by themselves.
+    #[command(after_help = exit::HELP)]
+    Overload(OverloadArgs),
+    /// Let one client among many not read, and see what the others notice, and whether it gets everything after all.
+    #[command(after_help = exit::HELP)]
+    SlowClient(SlowClientArgs),
     /// Measure what this machine can do at best: bare PostgreSQL, bare Redis, bare WebSockets.
     #[command(after_help = exit::HELP)]
     Floor(FloorArgs),

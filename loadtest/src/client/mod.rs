@@ -72,6 +72,15 @@ impl Client {
     async fn connect_unhurried(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
         let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
+        Self::over(stream, sender).await
+    }
+
+    /// As [`Self::connect`], over a connection that stands, however long it takes.
+    pub async fn over(stream: TcpStream, sender: &str) -> Result<Self, ClientError> {
+        let no_peer =
+            |error: std::io::Error| ClientError::Closed(Closed { code: None, reason: error.to_string() });
+        let addr = stream.peer_addr().map_err(no_peer)?;
+        let failed = |reason: String| ClientError::Connect { addr, reason };
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
         let url = format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}");
         let (socket, _) = client_async_with_config(url, stream, Some(config()))

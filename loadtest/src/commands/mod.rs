@@ -11,11 +11,13 @@ mod drill;
 mod floor;
 mod idle;
 mod lab;
+mod overload;
 mod pacer;
 mod render;
 mod run;
 mod saturate;
 mod shortcomings;
+mod slow_client;
 mod sweep;
 mod telemetry;
 mod trace;
@@ -69,6 +71,8 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Compare(args) => compare::execute(&args),
         Command::Ab(args) => ab::execute(&args).await,
         Command::Capacity(args) => capacity::execute(&args).await,
+        Command::Overload(args) => overload::execute(&args).await,
+        Command::SlowClient(args) => slow_client::execute(&args).await,
         Command::Floor(args) => floor::execute(&args).await,
         Command::Sweep(args) => sweep::execute(&args).await,
         Command::Render(args) => render::execute(&args),
@@ -107,9 +111,12 @@ impl Ground {
         otlp_endpoint: Option<String>,
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
-        let lab = start_lab(args, otlp_endpoint, progress).await?;
+        Ok(Self::of(start_lab(args, otlp_endpoint, progress).await?))
+    }
+
+    fn of(lab: Lab) -> Self {
         let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
-        Ok(Self { lab: Some(lab), target })
+        Self { lab: Some(lab), target }
     }
 
     /// Whether a server runs on this machine.

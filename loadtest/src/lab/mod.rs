@@ -46,6 +46,9 @@ pub struct LabOptions {
     pub server_binary: Option<PathBuf>,
     /// Further arguments of every server, after `serve`.
     pub server_args: Vec<String>,
+    /// Whether servers keep their usual limits of what a client may do. A lab's clients have one address, and each stands for
+    /// many others.
+    pub usual_limits: bool,
     /// Further environment variables of every server.
     pub server_env: Vec<(String, String)>,
     /// Where the servers send their spans: OTLP over gRPC. Without it they send none, whatever the environment says.
@@ -64,6 +67,7 @@ impl Default for LabOptions {
             servers: 3,
             server_binary: None,
             server_args: Vec::new(),
+            usual_limits: false,
             server_env: Vec::new(),
             otlp_endpoint: None,
             database_url: None,
@@ -122,10 +126,10 @@ impl Lab {
             database_url: self.database_url().to_owned(),
             redis_url: self.redis_url().to_owned(),
             redis_topic: self.redis_topic.clone(),
-            args: options
-                .server_args
+            args: lifted_limits(options)
                 .iter()
-                .map(String::as_str)
+                .copied()
+                .chain(options.server_args.iter().map(String::as_str))
                 .chain(args.iter().copied())
                 .map(str::to_owned)
                 .collect(),
@@ -254,6 +258,16 @@ impl Drop for Lab {
         }
         self.folder.remove();
     }
+}
+
+/// What lets a few clients of one address do as much as many others would. Later arguments override these.
+fn lifted_limits(options: &LabOptions) -> &'static [&'static str] {
+    const LIFTED: &[&str] = &[
+        "--connections-per-address-max=1000000",
+        "--publish-rate-max=1000000",
+        "--publish-burst-max=1000000",
+    ];
+    if options.usual_limits { &[] } else { LIFTED }
 }
 
 /// What tells a server where its spans go. It sends them soon, so that no one has to wait long for a trace.

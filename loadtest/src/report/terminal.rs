@@ -158,7 +158,7 @@ pub(super) fn machine(machine: &Machine) -> String {
     )
 }
 
-fn cpu(cpu: &CpuUse) -> String {
+pub(super) fn cpu(cpu: &CpuUse) -> String {
     let part = |name: &str, seconds: Option<f64>| {
         seconds.map(|seconds| format!("{name} {:.0} %", seconds / cpu.window_s * 100.0))
     };
@@ -177,7 +177,7 @@ fn cpu(cpu: &CpuUse) -> String {
     parts.join(", ")
 }
 
-fn audit(text: &mut String, audit: &Audit) {
+pub(super) fn audit(text: &mut String, audit: &Audit) {
     line(
         text,
         "Messages",

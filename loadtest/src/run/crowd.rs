@@ -133,6 +133,10 @@ impl Crowd {
         Ok(Self { shared, subscribers, publishers, stage })
     }
 
+    pub(super) fn channels(&self) -> &[String] {
+        &self.shared.channels
+    }
+
     /// Starts the subscribers; the publishers are still to be started.
     pub(super) fn listen(self, clock: Clock, until: Duration) -> (Talk, Vec<Result<Publisher, Published>>) {
         let connected = Connected {

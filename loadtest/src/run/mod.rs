@@ -96,6 +96,18 @@ pub(crate) async fn run(
     run_watched(workload, target, telemetry, |_, _| None, progress).await
 }
 
+/// The same without telemetry, for who does something beside it: `begun` gets the run's clock and the names of its channels,
+/// when all clients are connected.
+pub(crate) async fn run_beside(
+    workload: &Workload,
+    target: &Target,
+    begun: impl FnOnce(Clock, &[String]),
+    progress: &mut Progress,
+) -> anyhow::Result<Outcome> {
+    let plan = Arc::new(Plan::new(workload));
+    follow(workload, &plan, target, Rules::default(), Telemetry::default(), begun, progress).await
+}
+
 /// The same, which ends as soon as it can't be passed any more. `watch` gets the plan and the measured window.
 pub(crate) async fn run_watched(
     workload: &Workload,
@@ -107,7 +119,7 @@ pub(crate) async fn run_watched(
     let plan = Arc::new(Plan::new(workload));
     let window_us = micros(workload.warm_up)..micros(workload.warm_up + workload.duration);
     let rules = Rules { sampling: telemetry.sampling, watch: watch(&plan, window_us), survival: None };
-    follow(workload, &plan, target, rules, telemetry, progress).await
+    follow(workload, &plan, target, rules, telemetry, |_, _| {}, progress).await
 }
 
 /// Runs an open workload whose clients outlast the loss of their connection, and refusals for the time being.
@@ -119,7 +131,7 @@ pub(crate) async fn run_surviving(
 ) -> anyhow::Result<Outcome> {
     let plan = Arc::new(Plan::new(workload));
     let rules = Rules { survival: Some(survival), ..Rules::default() };
-    follow(workload, &plan, target, rules, Telemetry::default(), progress).await
+    follow(workload, &plan, target, rules, Telemetry::default(), |_, _| {}, progress).await
 }
 
 async fn follow(
@@ -128,6 +140,7 @@ async fn follow(
     target: &Target,
     rules: Rules,
     telemetry: Telemetry,
+    begun: impl FnOnce(Clock, &[String]),
     progress: &mut Progress,
 ) -> anyhow::Result<Outcome> {
     let layout = &workload.layout;
@@ -139,6 +152,7 @@ async fn follow(
     let end = workload.warm_up + workload.duration;
     let crowd = Crowd::connect(layout, target, messages_of, length_max, rules, observe, progress).await?;
     let clock = Clock::starting_in(HEAD_START);
+    begun(clock, crowd.channels());
     let (mut talk, publishers) = crowd.listen(clock, end);
     let jobs = follow_plan(&mut talk, publishers, clock);
     let pacer = Pacer::start(Arc::clone(plan), clock, jobs);
@@ -162,14 +176,13 @@ async fn follow(
         Some(observer) => observer.finish(&evidence, &window_us, clock).await,
         None => None,
     };
-    let deliveries = deliveries_within(&evidence, &window_us);
     let window = Duration::from_micros(u64::from(window_us.end - window_us.start).max(1));
     let planned = if tripped.is_some() { pacer.handed_over() } else { plan.messages() };
     Ok(Outcome {
         samples: noted.samples,
         visits: noted.visits,
         trouble: noted.trouble,
-        cpu: after.since(&before, window, deliveries),
+        cpu: after.since(&before, window, deliveries_within(&evidence, &window_us)),
         servers: servers(layout, target),
         planned: Some(planned),
         evidence,

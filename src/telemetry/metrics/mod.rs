@@ -15,8 +15,8 @@ pub use hops::Hops;
 use super::{
     exemplars,
     labels::{
-        Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, PersistRetry, PublishOutcome,
-        SpanOutcome,
+        Arrival, BrokerLoss, CheckTrigger, ConnectionLimit, Direction, DropReason, GapCause, PersistRetry,
+        PublishOutcome, SpanOutcome,
     },
 };
 use crate::{
@@ -68,8 +68,8 @@ declare! {
         "hopline_connections": connections is Gauge;
         /// WebSocket connections opened.
         "hopline_connections_opened_total": connections_opened is Counter;
-        /// WebSocket connections refused because the limit was reached.
-        "hopline_connections_refused_total": connections_refused is Counter;
+        /// WebSocket connections refused because a limit was reached.
+        "hopline_connections_refused_total": connections_refused is Counters<ConnectionLimit>, by "limit";
         /// WebSocket connections closed by the server.
         "hopline_connections_closed_total": connections_closed is Counters<CloseCode>, by "reason";
         /// How long WebSocket connections lasted.

@@ -16,8 +16,8 @@ const VOCABULARY: &[&str] = &["clock", "fault", "hop", "protocol", "telemetry"];
 /// The stages, in the order of a message's path, and what else each may use: of one another only this, and
 /// only its own slice of the configuration.
 const STAGES: &[(&str, &[&str])] = &[
-    ("http", &["accept", "connection", "history"]),
-    ("connection", &["accept", "history", "send", "config::Client"]),
+    ("http", &["accept", "connection", "history", "limit"]),
+    ("connection", &["accept", "history", "limit", "send", "config::Client"]),
     ("accept", &["persist"]),
     ("persist", &["config::Persist"]),
     ("publish", &["broker", "persist::Committed"]),
@@ -34,6 +34,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("fault", &["clock", "hop"]),
     ("hop", &[]),
+    ("limit", &["protocol"]),
     ("operate", &["fault", "hop"]),
     ("protocol", &["hop"]),
     ("telemetry", &["hop", "protocol"]),

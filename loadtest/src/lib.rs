@@ -41,6 +41,7 @@ mod render;
 mod report;
 mod run;
 mod scrape;
+mod soak;
 mod spans;
 mod stats;
 mod sweep;

@@ -16,6 +16,7 @@ mod render;
 mod run;
 mod saturate;
 mod shortcomings;
+mod soak;
 mod sweep;
 mod telemetry;
 mod trace;
@@ -58,6 +59,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
         Command::Drill(args) => drill::execute(&args).await,
+        Command::Soak(args) => soak::execute(&args).await,
         Command::Views(args) => views::execute(&args).await,
         Command::Calibrate(args) => calibrate::execute(&args).await,
         Command::Cost(args) => cost::execute(&args).await,

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use args::DrillArgs;
 pub(crate) use args::drills;
 pub(crate) use bound::{Bound, Check};
-pub(crate) use carry_out::{Drilled, Manner, carry_out};
+pub(crate) use carry_out::{Conditions, Drilled, Manner, carry_out, start_lab, under_load};
 pub(crate) use catalogue::DRILLS;
 pub(crate) use fault::Fault;
 pub(crate) use figures::Figures;
@@ -78,7 +78,7 @@ impl Load {
         Self { rate_per_s: self.rate_per_s / 4.0, ..self }
     }
 
-    fn workload(self) -> Workload {
+    pub(crate) fn workload(self) -> Workload {
         Workload {
             layout: Layout {
                 channels: self.channels,

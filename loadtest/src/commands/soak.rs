@@ -16,7 +16,8 @@ pub(super) async fn execute(args: &SoakArgs) -> anyhow::Result<Exit> {
     progress.say(&format!("seed: {seed}"));
     let soaked = soak(args, seed, &manner, &mut progress).await?;
     drop(progress);
-    let report = DrillsReport::of(vec![DrillReport::of_soak(soaked, seed)], Machine::describe(None));
+    let report =
+        DrillsReport::of(vec![DrillReport::of_soak(soaked, seed)], Vec::new(), Machine::describe(None));
     publish(&report, args.json.as_deref())?;
     write_drills(&report, args.html.as_deref())?;
     Ok(report.result.exit())

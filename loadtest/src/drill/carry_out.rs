@@ -67,7 +67,7 @@ pub(crate) async fn carry_out(
     let workload = load.workload();
     preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
-    let lab = start_lab(drill.server_args, manner).await?;
+    let lab = start_lab(drill.server_args, drill.database_bytes, manner).await?;
     let strike = async |site: &mut Site<'_>, _| drill.fault.strike(site, load.fault).await;
     under_load(&lab, workload, conditions, strike, progress).await
 }
@@ -109,11 +109,16 @@ pub(crate) async fn under_load(
     Ok(Drilled { workload, outcome, audit, windows, figures, seen, missed })
 }
 
-pub(crate) async fn start_lab(args: &[&str], manner: &Manner) -> anyhow::Result<Lab> {
+pub(crate) async fn start_lab(
+    args: &[&str],
+    database_bytes: Option<u64>,
+    manner: &Manner,
+) -> anyhow::Result<Lab> {
     let options = LabOptions {
         servers: SERVERS,
         server_binary: manner.server_binary.clone(),
         server_args: ["--fault-switches"].iter().chain(args).map(ToString::to_string).collect(),
+        database_bytes,
         keep: manner.keep,
         ..LabOptions::default()
     };

@@ -32,6 +32,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-freeze",
@@ -42,6 +43,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-flap",
@@ -52,6 +54,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-drops-subscriber",
@@ -62,6 +65,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { body_bytes: 1_000, ..Load::USUAL },
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-crash",
@@ -73,6 +77,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommit,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-freeze",
@@ -83,6 +88,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { fault: Duration::from_secs(6), ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-slow",
@@ -93,6 +99,18 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
         server_args: &[],
+        database_bytes: None,
+    },
+    Drill {
+        name: "disk-full",
+        breaks: "the disk of the database is full for 5 s",
+        bounds: &[Bound::Healed(Duration::from_secs(5))],
+        signs: &[UNAVAILABLE, Sign::Rises("hopline_persist_retries_total", "connection")],
+        fault: Fault::DiskFull,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoRetries,
+        server_args: &[],
+        database_bytes: Some(400 << 20),
     },
     Drill {
         name: "crash-after-commit",
@@ -103,6 +121,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommitAndNoHeal,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "server-crash",
@@ -113,6 +132,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "rolling-restart",
@@ -123,6 +143,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "slow-client",
@@ -139,6 +160,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         },
         sabotage: Sabotage::NoRecovery,
         server_args: &["--client-queue-max=256", "--recovered-max=5000"],
+        database_bytes: None,
     },
     Drill {
         name: "client-storm",
@@ -149,6 +171,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "publish-storm",
@@ -159,5 +182,6 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { rate_per_s: 1_500.0, ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &["--persist-queue-max=100"],
+        database_bytes: None,
     },
 ];

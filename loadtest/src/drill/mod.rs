@@ -50,6 +50,8 @@ pub(crate) struct Drill {
     pub(crate) sabotage: Sabotage,
     /// Further flags of the servers.
     pub(crate) server_args: &'static [&'static str],
+    /// The size of the filesystem that holds the database, if it is to be small.
+    pub(crate) database_bytes: Option<u64>,
 }
 
 /// How much load there is meanwhile.

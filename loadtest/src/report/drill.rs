@@ -32,6 +32,16 @@ pub(crate) struct DrillsReport {
     pub(crate) result: Conclusion,
     pub(crate) machine: Machine,
     pub(crate) drills: Vec<DrillReport>,
+    /// Those that this machine doesn't allow.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_run: Vec<NotRun>,
+}
+
+/// A drill that couldn't be carried out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NotRun {
+    pub(crate) name: &'static str,
+    pub(crate) why: String,
 }
 
 /// What became of one drill.
@@ -75,7 +85,7 @@ pub(crate) struct ShownSign {
 }
 
 impl DrillsReport {
-    pub(crate) fn of(drills: Vec<DrillReport>, machine: Machine) -> Self {
+    pub(crate) fn of(drills: Vec<DrillReport>, not_run: Vec<NotRun>, machine: Machine) -> Self {
         let any = |result| drills.iter().any(|drill| drill.result == result);
         let result = if any(Conclusion::Fail) {
             Conclusion::Fail
@@ -84,7 +94,7 @@ impl DrillsReport {
         } else {
             Conclusion::Pass
         };
-        Self { result, machine, drills }
+        Self { result, machine, drills, not_run }
     }
 }
 
@@ -206,6 +216,9 @@ impl Report for DrillsReport {
             for complaint in drill.complaints() {
                 let _ = writeln!(text, "{}: {complaint}", drill.name);
             }
+        }
+        for NotRun { name, why } in &self.not_run {
+            let _ = writeln!(text, "{name}: not run: {why}");
         }
         let _ = writeln!(text, "\n{}", self.result.as_str());
         text

@@ -26,11 +26,20 @@ pub(super) async fn execute(args: &DrillArgs) -> anyhow::Result<Exit> {
     for drill in args.drills() {
         if let Some(why) = drill.fault.impossible() {
             progress.say(&format!("{}: not run: {why}", drill.name));
-            not_run.push(NotRun { name: drill.name, why });
+            not_run.push(NotRun { name: drill.name, why, is_wrong: false });
             continue;
         }
         progress.say(&format!("{}: {}", drill.name, drill.breaks));
-        let drilled = carry_out(drill, &manner, &mut progress).await?;
+        let drilled = match carry_out(drill, &manner, &mut progress).await {
+            Ok(drilled) => drilled,
+            // What the others have shown is not to be lost.
+            Err(error) if args.is_all() => {
+                progress.say(&format!("{}: {error:#}", drill.name));
+                not_run.push(NotRun { name: drill.name, why: format!("{error:#}"), is_wrong: true });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let report = DrillReport::of(drill, &manner, drilled);
         progress.say(&format!("{}: {}", drill.name, report.result.as_str()));
         reports.push(report);

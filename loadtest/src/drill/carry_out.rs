@@ -20,6 +20,9 @@ use crate::{
 /// Servers are looked at for so long after the fault.
 const AFTERMATH: Duration = Duration::from_secs(3);
 
+/// The name of a server that is unlike the others: the last one.
+const ODD: &str = "z";
+
 /// What a drill brings home.
 #[derive(Debug)]
 pub(crate) struct Drilled {
@@ -67,7 +70,7 @@ pub(crate) async fn carry_out(
     let workload = load.workload();
     preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
-    let lab = start_lab(drill.server_args, drill.database_bytes, manner).await?;
+    let lab = start_lab(Some(drill), manner).await?;
     let strike = async |site: &mut Site<'_>, _| drill.fault.strike(site, load.fault).await;
     under_load(&lab, workload, conditions, strike, progress).await
 }
@@ -109,18 +112,22 @@ pub(crate) async fn under_load(
     Ok(Drilled { workload, outcome, audit, windows, figures, seen, missed })
 }
 
-pub(crate) async fn start_lab(
-    args: &[&str],
-    database_bytes: Option<u64>,
-    manner: &Manner,
-) -> anyhow::Result<Lab> {
+/// The lab of a drill, or one for whatever may happen to it.
+pub(crate) async fn start_lab(drill: Option<&Drill>, manner: &Manner) -> anyhow::Result<Lab> {
+    let args = drill.map_or(&[][..], |drill| drill.server_args);
+    let odd_args = drill.map_or(&[][..], |drill| drill.odd_server_args);
+    let is_odd = !odd_args.is_empty();
     let options = LabOptions {
-        servers: SERVERS,
+        servers: SERVERS - usize::from(is_odd),
         server_binary: manner.server_binary.clone(),
         server_args: ["--fault-switches"].iter().chain(args).map(ToString::to_string).collect(),
-        database_bytes,
+        database_bytes: drill.and_then(|drill| drill.database_bytes),
         keep: manner.keep,
         ..LabOptions::default()
     };
-    Lab::start(options).await
+    let lab = Lab::start(options).await?;
+    if is_odd {
+        lab.start_server(ODD, odd_args).await?;
+    }
+    Ok(lab)
 }

@@ -32,6 +32,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -43,6 +44,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -54,6 +56,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -65,6 +68,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { body_bytes: 1_000, ..Load::USUAL },
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -77,6 +81,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommit,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -88,6 +93,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { fault: Duration::from_secs(6), ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -99,6 +105,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -110,6 +117,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRetries,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: Some(400 << 20),
     },
     Drill {
@@ -121,6 +129,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommitAndNoHeal,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -132,6 +141,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -143,6 +153,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -160,6 +171,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         },
         sabotage: Sabotage::NoRecovery,
         server_args: &["--client-queue-max=256", "--recovered-max=5000"],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -171,6 +183,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
         database_bytes: None,
     },
     Drill {
@@ -182,6 +195,19 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { rate_per_s: 1_500.0, ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &["--persist-queue-max=100"],
+        odd_server_args: &[],
+        database_bytes: None,
+    },
+    Drill {
+        name: "skewed-clock",
+        breaks: "the clock of one of three servers is 50 ms ahead",
+        bounds: BROKER,
+        signs: &[],
+        fault: Fault::SkewedClock,
+        load: Load::USUAL,
+        sabotage: Sabotage::LoseAndNoHeal,
+        server_args: &[],
+        odd_server_args: &["--clock-shift-ms=50"],
         database_bytes: None,
     },
 ];

@@ -32,7 +32,7 @@ pub(crate) struct DrillsReport {
     pub(crate) result: Conclusion,
     pub(crate) machine: Machine,
     pub(crate) drills: Vec<DrillReport>,
-    /// Those that this machine doesn't allow.
+    /// Those that couldn't be carried out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) not_run: Vec<NotRun>,
 }
@@ -42,6 +42,8 @@ pub(crate) struct DrillsReport {
 pub(crate) struct NotRun {
     pub(crate) name: &'static str,
     pub(crate) why: String,
+    /// Something went wrong, rather than that the machine doesn't allow it.
+    pub(crate) is_wrong: bool,
 }
 
 /// What became of one drill.
@@ -89,7 +91,7 @@ impl DrillsReport {
         let any = |result| drills.iter().any(|drill| drill.result == result);
         let result = if any(Conclusion::Fail) {
             Conclusion::Fail
-        } else if any(Conclusion::Invalid) || drills.is_empty() {
+        } else if any(Conclusion::Invalid) || drills.is_empty() || not_run.iter().any(|it| it.is_wrong) {
             Conclusion::Invalid
         } else {
             Conclusion::Pass
@@ -217,7 +219,7 @@ impl Report for DrillsReport {
                 let _ = writeln!(text, "{}: {complaint}", drill.name);
             }
         }
-        for NotRun { name, why } in &self.not_run {
+        for NotRun { name, why, .. } in &self.not_run {
             let _ = writeln!(text, "{name}: not run: {why}");
         }
         let _ = writeln!(text, "\n{}", self.result.as_str());

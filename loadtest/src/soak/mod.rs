@@ -69,7 +69,7 @@ pub(crate) async fn soak(
     let workload = Workload { duration: args.duration, ..load.workload() };
     preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
-    let lab = start_lab(&[], None, manner).await?;
+    let lab = start_lab(None, manner).await?;
     let faults = chosen(seed, args.duration);
     let mut growth = Growth::default();
     let strike = async |site: &mut Site<'_>, clock: Clock| {

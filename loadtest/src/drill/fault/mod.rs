@@ -27,6 +27,7 @@ pub(crate) enum Fault {
     SlowClient,
     ClientStorm,
     PublishStorm,
+    SkewedClock,
 }
 
 impl Fault {
@@ -53,6 +54,7 @@ impl Fault {
             Self::ServerCrash => servers::crash(site, length).await,
             Self::RollingRestart => servers::restart_all(site).await,
             Self::PublishStorm => servers::cut_capacity(site, length).await,
+            Self::SkewedClock => servers::skewed_clock(site, length).await,
             Self::SlowClient => clients::stop_reading(site, length).await,
             Self::ClientStorm => clients::storm(site, length).await,
         }

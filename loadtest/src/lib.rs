@@ -44,6 +44,7 @@ mod report;
 mod run;
 mod scrape;
 mod slow_client;
+mod soak;
 mod spans;
 mod stats;
 mod sweep;

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
 
+#[path = "../it/support/browser.rs"]
+mod browser;
 mod capacity;
+mod drills;
 #[path = "../it/support/load.rs"]
 mod load;
 mod omission;

@@ -22,6 +22,7 @@ pub use crate::{
     floor::{FloorArgs, FloorFlag},
     overload::OverloadArgs,
     slow_client::SlowClientArgs,
+    soak::SoakArgs,
     sweep::{Parameter, SweepArgs},
 };
 use crate::{drill::drills, exit, pacer::PacerArgs};
@@ -111,6 +112,9 @@ pub enum Command {
     /// Break something on purpose, under load: everything acknowledged must still arrive, once and in order.
     #[command(after_help = format!("{}\n\n{}", drills(), exit::HELP))]
     Drill(DrillArgs),
+    /// Load a lab for a long time, break something at random each minute, and see that nothing is lost and nothing grows.
+    #[command(after_help = exit::HELP)]
+    Soak(SoakArgs),
     /// Say which programs are there, what is missing and how to get it; or check a running stack from end to end.
     #[command(after_help = exit::HELP)]
     Doctor(DoctorArgs),

@@ -18,6 +18,7 @@ mod run;
 mod saturate;
 mod shortcomings;
 mod slow_client;
+mod soak;
 mod sweep;
 mod telemetry;
 mod trace;
@@ -61,6 +62,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
         Command::Drill(args) => drill::execute(&args).await,
+        Command::Soak(args) => soak::execute(&args).await,
         Command::Views(args) => views::execute(&args).await,
         Command::Calibrate(args) => calibrate::execute(&args).await,
         Command::Cost(args) => cost::execute(&args).await,

@@ -44,6 +44,11 @@ impl DrillArgs {
         let name = self.name.as_deref().unwrap_or(ALL);
         DRILLS.iter().filter(move |drill| name == ALL || name == drill.name)
     }
+
+    /// Whether that are all there are.
+    pub(crate) fn is_all(&self) -> bool {
+        self.name.as_deref() == Some(ALL)
+    }
 }
 
 fn names() -> PossibleValuesParser {

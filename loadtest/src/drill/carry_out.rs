@@ -2,11 +2,13 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Seen, Site, Window, sign::Lookout};
+use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Seen, Sign, Site, Window, sign::Lookout};
 use crate::{
     audit::{Audit, audit},
+    clock::Clock,
     cpu::Watched,
     lab::{Lab, LabOptions},
     plan::Workload,
@@ -17,6 +19,9 @@ use crate::{
 
 /// Servers are looked at for so long after the fault.
 const AFTERMATH: Duration = Duration::from_secs(3);
+
+/// The name of a server that is unlike the others: the last one.
+const ODD: &str = "z";
 
 /// What a drill brings home.
 #[derive(Debug)]
@@ -32,12 +37,21 @@ pub(crate) struct Drilled {
 }
 
 /// How a drill is carried out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Manner {
     pub(crate) sabotage: bool,
     pub(crate) quick: bool,
     pub(crate) server_binary: Option<PathBuf>,
     pub(crate) keep: bool,
+}
+
+/// What is watched and what stays broken, whatever else breaks.
+#[derive(Debug, Default)]
+pub(crate) struct Conditions {
+    pub(crate) signs: &'static [Sign],
+    /// The servers' switches.
+    pub(crate) switches: Map<String, Value>,
+    pub(crate) survival: Survival,
 }
 
 /// Carries out a drill on a lab of its own.
@@ -47,24 +61,39 @@ pub(crate) async fn carry_out(
     progress: &mut Progress,
 ) -> anyhow::Result<Drilled> {
     let load = if manner.quick { drill.load.quick() } else { drill.load };
+    let sabotage = manner.sabotage.then_some(drill.sabotage);
+    let conditions = Conditions {
+        signs: drill.signs,
+        switches: sabotage.map(|sabotage| sabotage.switches()).unwrap_or_default(),
+        survival: sabotage.map_or_else(Survival::default, |sabotage| sabotage.survival()),
+    };
     let workload = load.workload();
     preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
-    let lab = Lab::start(options(drill, manner)).await?;
-    let sabotage = manner.sabotage.then_some(drill.sabotage);
-    let switches = sabotage.map(|sabotage| sabotage.switches()).unwrap_or_default();
-    let survival = Arc::new(sabotage.map_or_else(Survival::default, |sabotage| sabotage.survival()));
-    let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
-    let voice = progress.voice();
+    let lab = start_lab(Some(drill), manner).await?;
+    let strike = async |site: &mut Site<'_>, _| drill.fault.strike(site, load.fault).await;
+    under_load(&lab, workload, conditions, strike, progress).await
+}
+
+/// Loads a lab, and has something broken after a while.
+pub(crate) async fn under_load(
+    lab: &Lab,
+    workload: Workload,
+    Conditions { signs, switches, survival }: Conditions,
+    strike: impl AsyncFnOnce(&mut Site<'_>, Clock) -> anyhow::Result<()>,
+    progress: &mut Progress,
+) -> anyhow::Result<Drilled> {
+    let target = Target { servers: lab.addrs(), watched: Watched::on(lab) };
+    let (survival, voice) = (Arc::new(survival), progress.voice());
     let strike = async {
         let clock = survival.began().await;
         let admin = lab.servers().iter().map(|server| server.admin_addr()).collect();
-        let mut site = Site::new(&lab, &survival, clock, &switches, voice);
-        site.switches.set_all(&serde_json::Value::Null).await?;
-        let mut lookout = Lookout::new(admin, drill.signs, clock, QUIET_BEFORE);
+        let mut site = Site::new(lab, &survival, clock, &switches, voice);
+        site.switches.set_all(&Value::Null).await?;
+        let mut lookout = Lookout::new(admin, signs, clock, QUIET_BEFORE);
         let struck = async {
             sleep_until(Instant::from_std(clock.moment(QUIET_BEFORE))).await;
-            drill.fault.strike(&mut site, load.fault).await?;
+            strike(&mut site, clock).await?;
             sleep(AFTERMATH).await;
             anyhow::Ok(())
         };
@@ -83,12 +112,22 @@ pub(crate) async fn carry_out(
     Ok(Drilled { workload, outcome, audit, windows, figures, seen, missed })
 }
 
-fn options(drill: &Drill, manner: &Manner) -> LabOptions {
-    LabOptions {
-        servers: SERVERS,
+/// The lab of a drill, or one for whatever may happen to it.
+pub(crate) async fn start_lab(drill: Option<&Drill>, manner: &Manner) -> anyhow::Result<Lab> {
+    let args = drill.map_or(&[][..], |drill| drill.server_args);
+    let odd_args = drill.map_or(&[][..], |drill| drill.odd_server_args);
+    let is_odd = !odd_args.is_empty();
+    let options = LabOptions {
+        servers: SERVERS - usize::from(is_odd),
         server_binary: manner.server_binary.clone(),
-        server_args: ["--fault-switches"].iter().chain(drill.server_args).map(ToString::to_string).collect(),
+        server_args: ["--fault-switches"].iter().chain(args).map(ToString::to_string).collect(),
+        database_bytes: drill.and_then(|drill| drill.database_bytes),
         keep: manner.keep,
         ..LabOptions::default()
+    };
+    let lab = Lab::start(options).await?;
+    if is_odd {
+        lab.start_server(ODD, odd_args).await?;
     }
+    Ok(lab)
 }

@@ -32,6 +32,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-freeze",
@@ -42,6 +44,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-flap",
@@ -52,6 +56,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "redis-drops-subscriber",
@@ -62,6 +68,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { body_bytes: 1_000, ..Load::USUAL },
         sabotage: Sabotage::NoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-crash",
@@ -73,6 +81,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommit,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-freeze",
@@ -83,6 +93,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { fault: Duration::from_secs(6), ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "postgres-slow",
@@ -93,6 +105,20 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
+    },
+    Drill {
+        name: "disk-full",
+        breaks: "the disk of the database is full for 5 s",
+        bounds: &[Bound::Healed(Duration::from_secs(5))],
+        signs: &[UNAVAILABLE, Sign::Rises("hopline_persist_retries_total", "connection")],
+        fault: Fault::DiskFull,
+        load: Load::USUAL,
+        sabotage: Sabotage::NoRetries,
+        server_args: &[],
+        odd_server_args: &[],
+        database_bytes: Some(400 << 20),
     },
     Drill {
         name: "crash-after-commit",
@@ -103,6 +129,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommitAndNoHeal,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "server-crash",
@@ -113,6 +141,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "rolling-restart",
@@ -123,6 +153,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "slow-client",
@@ -139,6 +171,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         },
         sabotage: Sabotage::NoRecovery,
         server_args: &["--client-queue-max=256", "--recovered-max=5000"],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "client-storm",
@@ -149,6 +183,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
         server_args: &[],
+        odd_server_args: &[],
+        database_bytes: None,
     },
     Drill {
         name: "publish-storm",
@@ -159,5 +195,19 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { rate_per_s: 1_500.0, ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &["--persist-queue-max=100"],
+        odd_server_args: &[],
+        database_bytes: None,
+    },
+    Drill {
+        name: "skewed-clock",
+        breaks: "the clock of one of three servers is 50 ms ahead",
+        bounds: BROKER,
+        signs: &[],
+        fault: Fault::SkewedClock,
+        load: Load::USUAL,
+        sabotage: Sabotage::LoseAndNoHeal,
+        server_args: &[],
+        odd_server_args: &["--clock-shift-ms=50"],
+        database_bytes: None,
     },
 ];

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub use args::DrillArgs;
 pub(crate) use args::drills;
 pub(crate) use bound::{Bound, Check};
-pub(crate) use carry_out::{Drilled, Manner, carry_out};
+pub(crate) use carry_out::{Conditions, Drilled, Manner, carry_out, start_lab, under_load};
 pub(crate) use catalogue::DRILLS;
 pub(crate) use fault::Fault;
 pub(crate) use figures::Figures;
@@ -30,8 +30,6 @@ use crate::plan::{Bodies, Layout, Workload};
 pub(crate) const SERVERS: usize = 3;
 /// From the first message until something breaks.
 pub(crate) const QUIET_BEFORE: Duration = Duration::from_secs(4);
-/// From the planned end of the fault until the last message.
-const QUIET_AFTER: Duration = Duration::from_secs(8);
 
 /// One drill: what is broken, and what must hold nevertheless.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +48,10 @@ pub(crate) struct Drill {
     pub(crate) sabotage: Sabotage,
     /// Further flags of the servers.
     pub(crate) server_args: &'static [&'static str],
+    /// Further flags of one of them.
+    pub(crate) odd_server_args: &'static [&'static str],
+    /// The size of the filesystem that holds the database, if it is to be small.
+    pub(crate) database_bytes: Option<u64>,
 }
 
 /// How much load there is meanwhile.
@@ -58,6 +60,8 @@ pub(crate) struct Load {
     pub(crate) rate_per_s: f64,
     /// How long the fault lasts, roughly.
     pub(crate) fault: Duration,
+    /// From its planned end until the last message.
+    pub(crate) quiet_after: Duration,
     pub(crate) channels: usize,
     pub(crate) subscribers: usize,
     pub(crate) body_bytes: usize,
@@ -68,6 +72,7 @@ impl Load {
     pub(crate) const USUAL: Self = Self {
         rate_per_s: 800.0,
         fault: Duration::from_secs(5),
+        quiet_after: Duration::from_secs(8),
         channels: 50,
         subscribers: 150,
         body_bytes: 200,
@@ -75,10 +80,10 @@ impl Load {
 
     /// A quarter of the messages: enough for a test to see whether the drill works.
     fn quick(self) -> Self {
-        Self { rate_per_s: self.rate_per_s / 4.0, ..self }
+        Self { rate_per_s: self.rate_per_s / 4.0, quiet_after: Duration::from_secs(5), ..self }
     }
 
-    fn workload(self) -> Workload {
+    pub(crate) fn workload(self) -> Workload {
         Workload {
             layout: Layout {
                 channels: self.channels,
@@ -88,7 +93,7 @@ impl Load {
             },
             rate_per_s: self.rate_per_s,
             warm_up: QUIET_BEFORE,
-            duration: self.fault + QUIET_AFTER,
+            duration: self.fault + self.quiet_after,
             ..Workload::default()
         }
     }

@@ -117,7 +117,7 @@ fn sweep_folder(path: &Path) -> bool {
             end_recorded(line);
         }
     }
-    super::postgres::release_shared_memory(path);
+    super::postgres::release(path);
     fs::remove_dir_all(path).is_ok()
 }
 

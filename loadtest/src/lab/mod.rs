@@ -12,6 +12,7 @@ mod process;
 pub mod prometheus;
 pub(crate) mod redis;
 mod server;
+mod small_disk;
 
 use std::{
     env,
@@ -33,6 +34,7 @@ pub use prometheus::Prometheus;
 pub use redis::Redis;
 use server::Launch;
 pub use server::Server;
+pub(crate) use small_disk::is_possible as can_have_a_small_disk;
 
 /// How long the servers may drain when the lab is taken down.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -57,6 +59,8 @@ pub struct LabOptions {
     pub database_url: Option<String>,
     /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
     pub redis_url: Option<String>,
+    /// The private PostgreSQL's data lie on a filesystem in memory of so many bytes. It takes root.
+    pub database_bytes: Option<u64>,
     /// Whether the folder with the logs stays, until the next lab starts.
     pub keep: bool,
 }
@@ -72,6 +76,7 @@ impl Default for LabOptions {
             otlp_endpoint: None,
             database_url: None,
             redis_url: None,
+            database_bytes: None,
             keep: false,
         }
     }
@@ -232,9 +237,10 @@ impl Lab {
     async fn start_services(&mut self) -> anyhow::Result<()> {
         let (private_postgres, private_redis) =
             (self.options.database_url.is_none(), self.options.redis_url.is_none());
-        let folder = &self.folder;
-        let postgres =
-            async { if private_postgres { Postgres::launch(folder).await.map(Some) } else { Ok(None) } };
+        let (folder, bytes) = (&self.folder, self.options.database_bytes);
+        let postgres = async {
+            if private_postgres { Postgres::launch(folder, bytes).await.map(Some) } else { Ok(None) }
+        };
         let redis = async { if private_redis { Redis::launch(folder).await.map(Some) } else { Ok(None) } };
         (self.postgres, self.redis) = tokio::try_join!(postgres, redis)?;
         Ok(())

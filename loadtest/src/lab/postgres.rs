@@ -20,6 +20,7 @@ use super::{
     folder::Folder,
     port::free_port,
     process::{Process, Role},
+    small_disk,
 };
 use crate::procfs;
 
@@ -60,8 +61,8 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes the database and starts it.
-    pub(super) async fn launch(folder: &Arc<Folder>) -> anyhow::Result<Self> {
+    /// Makes the database and starts it; its data lie on a filesystem of so many bytes, if that is said.
+    pub(super) async fn launch(folder: &Arc<Folder>, bytes: Option<u64>) -> anyhow::Result<Self> {
         let port = free_port()?;
         let password = uuid::Uuid::new_v4().simple().to_string();
         let postgres = Self {
@@ -72,7 +73,7 @@ impl Postgres {
             url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/{DATABASE}"),
             runs_as: user_to_run_as()?,
         };
-        postgres.init(folder, &password).await?;
+        postgres.init(folder, &password, bytes).await?;
         postgres.start().await?;
         Ok(postgres)
     }
@@ -157,6 +158,20 @@ impl Postgres {
         self.process.signal(Signal::SIGCONT);
     }
 
+    /// Fills the filesystem that holds its data: see [`super::LabOptions::database_bytes`].
+    pub fn fill_disk(&self) -> anyhow::Result<()> {
+        small_disk::fill(&self.data)
+    }
+
+    /// Gives the space back, and starts it again if the lack of it has ended it.
+    pub async fn clear_disk(&self) -> anyhow::Result<()> {
+        small_disk::clear(&self.data)?;
+        if self.pid().is_none() {
+            self.start().await?;
+        }
+        self.answers().await
+    }
+
     /// Everything that it has logged.
     pub fn log(&self) -> String {
         self.process.log()
@@ -167,14 +182,17 @@ impl Postgres {
         self.thaw();
         self.process.end(Signal::SIGQUIT, STOP_LIMIT);
         if let Some(folder) = self.data.parent() {
-            release_shared_memory(folder);
+            release(folder);
         }
     }
 
-    async fn init(&self, folder: &Arc<Folder>, password: &str) -> anyhow::Result<()> {
+    async fn init(&self, folder: &Arc<Folder>, password: &str, bytes: Option<u64>) -> anyhow::Result<()> {
         let password_file = folder.path().join("postgres.password");
         fs::write(&password_file, password)?;
         fs::create_dir(&self.data)?;
+        if let Some(bytes) = bytes {
+            small_disk::mount_at(&self.data, bytes, self.runs_as.as_ref())?;
+        }
         if let Some(user) = &self.runs_as {
             for path in [&password_file, &self.data] {
                 chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))?;
@@ -229,9 +247,15 @@ pub(crate) fn version() -> Option<String> {
     super::version_of(&find_binaries().ok()?.join("postgres"))
 }
 
+/// Gives back what a PostgreSQL below this folder leaves, however it ended: shared memory, and a filesystem of its own.
+pub(super) fn release(folder: &Path) {
+    release_shared_memory(folder);
+    small_disk::unmount(&folder.join(DATA_FOLDER));
+}
+
 /// A PostgreSQL that was killed leaves a System V shared memory segment, unless it is started again.
 /// Its id is in the file that it left as well.
-pub(super) fn release_shared_memory(folder: &Path) {
+fn release_shared_memory(folder: &Path) {
     let Ok(file) = fs::read_to_string(folder.join(DATA_FOLDER).join("postmaster.pid")) else {
         return;
     };

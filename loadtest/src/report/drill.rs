@@ -1,6 +1,6 @@
 //! The report of `drill`.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use comfy_table::{Cell, Color, Table, presets};
 use serde::Serialize;
@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     audit::{Audit, Kind},
-    drill::{Check, Drill, Drilled, Figures, Manner, SERVERS, Window},
+    drill::{Bound, Check, Drill, Drilled, Figures, Manner, SERVERS, Window},
     machine::Machine,
     plan::Workload,
+    soak::Soaked,
 };
 
 /// Messages that a drill takes to prove anything, in all and within its fault. A quick one takes a tenth.
@@ -21,6 +22,8 @@ const ACKNOWLEDGED_MIN: u64 = 10_000;
 const SENT_IN_FAULT_MIN: u64 = 2_000;
 /// A generator that was later than this before the fault measures itself: a tenth of the tightest limit.
 const SEND_LAG_MS_MAX: f64 = 100.0;
+/// Of a soak, whatever breaks.
+const SOAK_HEALED_MAX: Duration = Duration::from_secs(5);
 
 /// The report of all drills that were carried out.
 #[derive(Clone, Debug, Serialize)]
@@ -29,6 +32,18 @@ pub(crate) struct DrillsReport {
     pub(crate) result: Conclusion,
     pub(crate) machine: Machine,
     pub(crate) drills: Vec<DrillReport>,
+    /// Those that couldn't be carried out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) not_run: Vec<NotRun>,
+}
+
+/// A drill that couldn't be carried out.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NotRun {
+    pub(crate) name: &'static str,
+    pub(crate) why: String,
+    /// Something went wrong, rather than that the machine doesn't allow it.
+    pub(crate) is_wrong: bool,
 }
 
 /// What became of one drill.
@@ -37,7 +52,7 @@ pub(crate) struct DrillReport {
     pub(crate) name: &'static str,
     pub(crate) result: Conclusion,
     /// What was broken.
-    pub(crate) breaks: &'static str,
+    pub(crate) breaks: String,
     /// What was broken beside that, so that the drill fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sabotage: Option<&'static str>,
@@ -72,36 +87,56 @@ pub(crate) struct ShownSign {
 }
 
 impl DrillsReport {
-    pub(crate) fn of(drills: Vec<DrillReport>, machine: Machine) -> Self {
+    pub(crate) fn of(drills: Vec<DrillReport>, not_run: Vec<NotRun>, machine: Machine) -> Self {
         let any = |result| drills.iter().any(|drill| drill.result == result);
         let result = if any(Conclusion::Fail) {
             Conclusion::Fail
-        } else if any(Conclusion::Invalid) || drills.is_empty() {
+        } else if any(Conclusion::Invalid) || drills.is_empty() || not_run.iter().any(|it| it.is_wrong) {
             Conclusion::Invalid
         } else {
             Conclusion::Pass
         };
-        Self { result, machine, drills }
+        Self { result, machine, drills, not_run }
     }
 }
 
 impl DrillReport {
     pub(crate) fn of(drill: &Drill, manner: &Manner, drilled: Drilled) -> Self {
+        let Drilled { figures, outcome, .. } = &drilled;
+        let checks = drill.bounds.iter().map(|bound| bound.check(figures, &outcome.trouble)).collect();
         let invalid = invalid(&drilled, manner.quick);
+        let sabotage = manner.sabotage.then(|| drill.sabotage.as_str());
+        Self { sabotage, ..Self::new(drill.name, drill.breaks.to_owned(), checks, invalid, drilled) }
+    }
+
+    pub(crate) fn of_soak(Soaked { drilled, checks, invalid: unknown }: Soaked, seed: u64) -> Self {
+        let healed = Bound::Healed(SOAK_HEALED_MAX).check(&drilled.figures, &drilled.outcome.trouble);
+        let checks = std::iter::once(healed).chain(checks).collect();
+        let invalid = unknown.into_iter().chain(invalid(&drilled, false)).collect();
+        let breaks = format!("something at random each minute, with the seed {seed}");
+        Self::new("soak", breaks, checks, invalid, drilled)
+    }
+
+    fn new(
+        name: &'static str,
+        breaks: String,
+        checks: Vec<Check>,
+        invalid: Vec<String>,
+        drilled: Drilled,
+    ) -> Self {
         let Drilled { workload, outcome, audit, windows, figures, seen, .. } = drilled;
         let settled = Check {
             what: "every publish is acknowledged in the end".to_owned(),
             measured: format!("{} are not", figures.unsettled),
             holds: figures.unsettled == 0,
         };
-        let bounds = drill.bounds.iter().map(|bound| bound.check(&figures, &outcome.trouble));
-        let checks: Vec<Check> = std::iter::once(settled).chain(bounds).collect();
+        let checks: Vec<Check> = std::iter::once(settled).chain(checks).collect();
         let signs = seen.iter().map(|seen| ShownSign { sign: seen.sign.text(), count: seen.count });
         Self {
-            name: drill.name,
+            name,
             result: conclusion(&invalid, &audit, &checks),
-            breaks: drill.breaks,
-            sabotage: manner.sabotage.then(|| drill.sabotage.as_str()),
+            breaks,
+            sabotage: None,
             workload,
             faults: windows.iter().map(FaultWindow::of).collect(),
             figures,
@@ -177,9 +212,15 @@ impl Report for DrillsReport {
         }
         let _ = writeln!(text, "\n{}", table(&self.drills, style));
         for drill in &self.drills {
+            for check in drill.checks.iter().filter(|check| check.holds) {
+                let _ = writeln!(text, "{}: {}: {}", drill.name, check.what, check.measured);
+            }
             for complaint in drill.complaints() {
                 let _ = writeln!(text, "{}: {complaint}", drill.name);
             }
+        }
+        for NotRun { name, why, .. } in &self.not_run {
+            let _ = writeln!(text, "{name}: not run: {why}");
         }
         let _ = writeln!(text, "\n{}", self.result.as_str());
         text

@@ -47,7 +47,7 @@ use crate::{
 pub(crate) use capacity::CapacityReport;
 pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;
-pub(crate) use drill::{DrillReport, DrillsReport};
+pub(crate) use drill::{DrillReport, DrillsReport, NotRun};
 pub(crate) use floor::{AboveFloor, FloorReport};
 pub(crate) use html::{Pictures, Timeline, write_drills, write_page};
 pub(crate) use idle::IdleReport;

@@ -54,3 +54,9 @@ pub(super) async fn slow(site: &mut Site<'_>, length: Duration) -> anyhow::Resul
     let postgres = site.lab.postgres();
     site.outage("PostgreSQL slow", postgres.execute(&SLOW), pass(length), postgres.execute(&USUAL)).await
 }
+
+pub(super) async fn disk_full(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+    let postgres = site.lab.postgres();
+    let fill = async { postgres.fill_disk() };
+    site.outage("the database's disk full", fill, pass(length), postgres.clear_disk()).await
+}

@@ -1,18 +1,28 @@
 //! Servers: killed, restarted, crashing at the worst moment, or slower than what is asked of them.
 
-use std::{os::unix::process::ExitStatusExt, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use anyhow::Context;
+use hopline::protocol::{HistoryPage, messages_path};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::drill::site::{Site, pass};
+use crate::{
+    drill::site::{Site, pass},
+    http,
+    lab::Server,
+};
 
 /// The server that crashes. The first one stays, so that something can be followed over a long time.
 const VICTIM: &str = "b";
 /// So long a server is up before the next one is restarted.
 const BETWEEN_RESTARTS: Duration = Duration::from_secs(1);
+/// So far ahead a skewed clock is, and the message's way to it.
+const SKEW_MS: std::ops::Range<u64> = 40..1_000;
 /// Each server then stores 50 messages a second.
 const SERIAL_DELAY_MS: u64 = 20;
 
@@ -60,4 +70,33 @@ pub(super) async fn cut_capacity(site: &mut Site<'_>, length: Duration) -> anyho
     let slow = json!({ "delays": { "persist": { "delay_ms": SERIAL_DELAY_MS, "serial": true } } });
     let (cut, restore) = (switches.set_all(&slow), switches.set_all(&Value::Null));
     site.outage("ten times what the servers can store", cut, pass(length), restore).await
+}
+
+/// The last server's clock is off from its start on; here it is only looked at.
+pub(super) async fn skewed_clock(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
+    let servers = site.lab.servers();
+    let odd = servers.last().context("the lab has no servers")?;
+    let (before_ms, accepted_ms) = (now_ms(), accepted_at_ms(odd).await?);
+    let ahead_ms = accepted_ms.abs_diff(before_ms);
+    if !SKEW_MS.contains(&ahead_ms) {
+        site.miss(format!("the server's clock is {ahead_ms} ms off"));
+    }
+    let nothing = async || Ok(());
+    site.outage("a server's clock is ahead", nothing(), pass(length), nothing()).await
+}
+
+/// When a server says that it has accepted a message.
+async fn accepted_at_ms(server: &Server) -> anyhow::Result<u64> {
+    let channel = "what-time-is-it".parse()?;
+    let url = format!("http://{}{}", server.public_addr(), messages_path(&channel));
+    let http = http::client(http::ANSWER_LIMIT);
+    let message = json!({ "client_message_id": uuid::Uuid::new_v4(), "sender": "drill", "body": "?" });
+    http.post(&url).json(&message).send().await?.error_for_status()?;
+    let page: HistoryPage = http.get(&url).send().await?.json().await?;
+    Ok(page.messages.last().context("the message isn't in its channel's history")?.accepted_at_ms)
+}
+
+fn now_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
 }

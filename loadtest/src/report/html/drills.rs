@@ -81,7 +81,7 @@ fn table(report: &DrillsReport) -> Markup {
 
 fn of(drill: &DrillReport) -> Markup {
     let about =
-        drill.sabotage.map_or(drill.breaks.to_owned(), |also| format!("{}; and {also}", drill.breaks));
+        drill.sabotage.map_or_else(|| drill.breaks.clone(), |also| format!("{}; and {also}", drill.breaks));
     html! {
         (figure(&format!("{}-over-time", drill.name), drill.name, &about, &over_time::total(&drill.timeline)))
         (figure(&format!("{}-heat-map", drill.name), "Total, by second and latency", "The darker, the more deliveries.",

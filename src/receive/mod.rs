@@ -23,7 +23,7 @@ use crate::{
     history::History,
     hop::{Hop, Origin},
     protocol::{ChannelName, SenderName},
-    send::{Delivery, Fanout, Registration},
+    send::{Delivery, Fanout, Registration, Waiting},
     telemetry::{
         labels::{Arrival, CheckTrigger, DropReason, Label},
         metrics::metrics,
@@ -66,13 +66,19 @@ pub struct Receive {
 
 impl Receive {
     /// A stage that has received nothing yet.
-    pub fn new(node: SenderName, config: config::Receive, broker: Arc<dyn Broker>, history: History) -> Self {
+    pub fn new(
+        node: SenderName,
+        config: config::Receive,
+        broker: Arc<dyn Broker>,
+        history: History,
+        waiting: Waiting,
+    ) -> Self {
         Self {
             node,
             broker,
             history,
             order: Order::new(config.gap_patience, AHEAD_MAX),
-            fanout: Fanout::default(),
+            fanout: Fanout::new(waiting),
             deliver: Vec::new(),
             joining: HashMap::new(),
             started: Instant::now(),

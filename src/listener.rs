@@ -20,6 +20,8 @@ use tower::ServiceExt;
 
 /// How long `accept` waits after a failure: there may be no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The head of a request, and what is read of its body at a time.
+const READ_BUFFER_BYTES_MAX: usize = 32 << 10;
 
 /// What a listener allows.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +38,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
     let connections = TaskTracker::new();
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
+    builder.max_buf_size(READ_BUFFER_BYTES_MAX);
     loop {
         let (stream, peer, slot) = tokio::select! {
             () = shutdown.cancelled() => break,

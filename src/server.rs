@@ -24,7 +24,7 @@ use crate::{
     protocol::SenderName,
     publish::Publish,
     receive::{self, Receive},
-    send::Registrar,
+    send::{Registrar, Waiting},
 };
 
 /// Attempts to reach PostgreSQL at the start, one a second.
@@ -91,8 +91,9 @@ pub async fn run(
     let mut stages = JoinSet::new();
     let (broker, events) = broker::start(&config.broker);
     let (registrar, registrations) = Registrar::new();
-    let receive =
-        Receive::new(config.node.clone(), config.receive, broker.clone(), Arc::new(history.clone()));
+    let waiting = Waiting::new(config.client.waiting_bytes_max);
+    let stored = Arc::new(history.clone());
+    let receive = Receive::new(config.node.clone(), config.receive, broker.clone(), stored, waiting.clone());
     let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
     let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
     stages.spawn(publishing);
@@ -107,6 +108,7 @@ pub async fn run(
         node: config.node,
         config: config.client,
         accept: Accept::new(persist, config.client.limits),
+        waiting,
         registrar,
         history: Arc::new(history),
         draining: shutdown.clone(),

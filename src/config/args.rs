@@ -94,6 +94,10 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_CLIENT_QUEUE_MAX", value_name = "N", default_value = "4096")]
     pub(super) client_queue_max: String,
 
+    /// Bytes of all frames that may wait for clients' sockets; with more, clients with a long queue are closed as slow
+    #[arg(long, env = "HOPLINE_WAITING_BYTES_MAX", value_name = "BYTES", default_value = "268435456")]
+    pub(super) waiting_bytes_max: String,
+
     /// Size of a client's frame, at most
     #[arg(long, env = "HOPLINE_FRAME_BYTES_MAX", value_name = "BYTES", default_value = "32768")]
     pub(super) frame_bytes_max: String,

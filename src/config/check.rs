@@ -168,6 +168,7 @@ impl Checker {
     fn client(&mut self, args: &ServeArgs) -> Option<Client> {
         let limits = self.limits(args);
         let queue_max = self.number("--client-queue-max", &args.client_queue_max, 2..=1_000_000);
+        let waiting = self.number("--waiting-bytes-max", &args.waiting_bytes_max, 1 << 20..=1 << 40);
         let (limits, queue_max) = (limits?, queue_max?);
         if limits.recovered_max >= queue_max {
             self.add(
@@ -178,7 +179,7 @@ impl Checker {
         if limits.body_bytes_max >= limits.frame_bytes_max {
             self.add("--body-bytes-max", "must be less than --frame-bytes-max, which has to hold a body");
         }
-        Some(Client { limits, queue_max })
+        Some(Client { limits, queue_max, waiting_bytes_max: waiting? })
     }
 
     fn limits(&mut self, args: &ServeArgs) -> Option<Limits> {

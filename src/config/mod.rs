@@ -118,4 +118,6 @@ pub struct Client {
     pub limits: Limits,
     /// Frames that may wait for a client's socket; with one more the client is closed as slow.
     pub queue_max: usize,
+    /// Bytes of frames that may wait for all clients' sockets; with more, clients with a long queue are closed as slow.
+    pub waiting_bytes_max: usize,
 }

@@ -22,7 +22,7 @@ use crate::{
     history::History,
     limit::{Bucket, Rate},
     protocol::{self, ChannelName, CloseCode, ProtocolError, SenderName, ServerFrame},
-    send::{self, Client, Outgoing, Registrar, Registration},
+    send::{self, Client, Outgoing, Registrar, Registration, Waiting},
     telemetry::metrics::metrics,
 };
 use inbound::Inbound;
@@ -42,6 +42,8 @@ pub struct Shared {
     pub config: config::Client,
     /// Where publishes go.
     pub accept: Accept,
+    /// What waits for all clients' sockets.
+    pub waiting: Waiting,
     /// Where subscriptions are registered.
     pub registrar: Registrar,
     /// Where missed messages are.
@@ -59,7 +61,7 @@ where
     metrics().connections.increment(1.0);
     let opened = Instant::now();
     let (sink, mut stream) = socket.split();
-    let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max);
+    let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max, shared.waiting.clone());
     let mut writer = tokio::spawn(send::write(sink, queue));
     let ended = Connection::new(shared, client, sender).run(&mut stream, &mut writer).await;
     // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
@@ -246,7 +248,7 @@ impl Connection {
         if let ServerFrame::Error(error) = frame {
             metrics().errors.of(error.code).increment(1);
         }
-        self.client.push(Outgoing::Frame(encode(frame)));
+        self.client.send(encode(frame));
     }
 
     fn refuse(&self, error: ProtocolError) {

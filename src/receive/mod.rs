@@ -23,7 +23,7 @@ use crate::{
     history::History,
     hop::{Hop, Origin},
     protocol::{ChannelName, SenderName},
-    send::{Delivery, Fanout, Registration},
+    send::{Delivery, Fanout, Registration, Waiting},
     telemetry::{
         labels::{Arrival, CheckTrigger, DropReason, Label},
         metrics::metrics,
@@ -71,13 +71,14 @@ impl Receive {
         config: config::Receive,
         broker: Arc<dyn Broker>,
         history: Arc<dyn History>,
+        waiting: Waiting,
     ) -> Self {
         Self {
             node,
             broker,
             history,
             order: Order::new(config.gap_patience, AHEAD_MAX),
-            fanout: Fanout::default(),
+            fanout: Fanout::new(waiting),
             deliver: Vec::new(),
             joining: HashMap::new(),
             started: Instant::now(),

@@ -14,7 +14,10 @@ use tokio::{sync::mpsc, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::times::{self, Ticket};
+use super::{
+    times::{self, Ticket},
+    waiting::{Frame, Waiting},
+};
 use crate::{
     fault::Hold,
     hop::Hop,
@@ -31,9 +34,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// What waits for a client's socket.
 pub enum Outgoing {
     /// A frame.
-    Frame(Utf8Bytes),
+    Frame(Frame),
     /// A channel's message, whose way to the socket is timed.
-    Timed(Utf8Bytes, Ticket),
+    Timed(Frame, Ticket),
     /// A WebSocket ping.
     Ping,
     /// The end, after all that was queued before.
@@ -46,6 +49,7 @@ pub struct Client {
     /// The connection's identity.
     pub session: Uuid,
     queue: mpsc::Sender<Outgoing>,
+    waiting: Waiting,
     cut_off: Arc<CutOff>,
 }
 
@@ -62,19 +66,29 @@ pub struct ClientQueue {
 }
 
 impl Client {
-    /// A client whose queue holds at most `queue_max` frames.
-    pub fn new(session: Uuid, queue_max: usize) -> (Self, ClientQueue) {
+    /// A client whose queue holds at most `queue_max` frames, and fewer if too much waits for all clients.
+    pub fn new(session: Uuid, queue_max: usize, waiting: Waiting) -> (Self, ClientQueue) {
         let (sender, queue) = mpsc::channel(queue_max);
         let cut_off = Arc::new(CutOff::default());
-        (Self { session, queue: sender, cut_off: cut_off.clone() }, ClientQueue { queue, cut_off })
+        (Self { session, queue: sender, waiting, cut_off: cut_off.clone() }, ClientQueue { queue, cut_off })
     }
 
-    /// Queues a frame. If there is no room the client is too slow, and its connection is closed.
+    /// Queues a frame of this client's own.
+    pub fn send(&self, text: Utf8Bytes) {
+        self.push(Outgoing::Frame(self.waiting.frame(text)));
+    }
+
+    /// Queues what is to be sent. If there is no room the client is too slow, and its connection is closed.
     pub fn push(&self, outgoing: Outgoing) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(outgoing) {
+        if self.hoards() || matches!(self.queue.try_send(outgoing), Err(mpsc::error::TrySendError::Full(_))) {
             metrics().dropped.of(DropReason::SlowClient).increment(1);
             self.cut_off(CloseCode::SlowClient);
         }
+    }
+
+    /// Whether more waits for all clients than may, and for this one more than goes with one write.
+    fn hoards(&self) -> bool {
+        self.waiting.is_too_much() && self.queue.max_capacity() - self.queue.capacity() > COALESCED_MAX
     }
 
     /// Whether the queue takes so many frames more.
@@ -124,8 +138,8 @@ where
     while queue.recv_many(&mut batch, COALESCED_MAX).await > 0 {
         for outgoing in batch.drain(..) {
             let frame = match outgoing {
-                Outgoing::Frame(text) => Message::Text(text),
-                Outgoing::Timed(text, ticket) => {
+                Outgoing::Frame(frame) => Message::Text(frame.text()),
+                Outgoing::Timed(frame, ticket) => {
                     if hold.is_on() {
                         socket.flush().await.ok()?;
                         times::written(tickets.drain(..));
@@ -133,7 +147,7 @@ where
                         hold.until_over(stay).await;
                     }
                     tickets.push(ticket);
-                    Message::Text(text)
+                    Message::Text(frame.text())
                 }
                 Outgoing::Ping => Message::Ping(Bytes::new()),
                 Outgoing::Close(code) => return Some(code),

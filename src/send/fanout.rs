@@ -6,7 +6,7 @@ use axum::extract::ws::Utf8Bytes;
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::{Client, Delivery, Outgoing, frames::Frames, times::tickets};
+use super::{Client, Delivery, Frame, Outgoing, Waiting, frames::Frames, times::tickets};
 use crate::{
     clock,
     hop::Hop,
@@ -100,9 +100,9 @@ impl Registrar {
 pub struct NotJoined;
 
 /// The subscriptions of all clients of this server.
-#[derive(Default)]
 pub struct Fanout {
     channels: HashMap<ChannelName, Vec<Subscription>>,
+    waiting: Waiting,
 }
 
 struct Subscription {
@@ -113,12 +113,17 @@ struct Subscription {
 
 enum State {
     /// History is being read: messages wait, as numbers and frames.
-    Joining(Vec<(u64, Utf8Bytes)>),
+    Joining(Vec<(u64, Frame)>),
     /// Messages from this number on are the client's.
     Live(u64),
 }
 
 impl Fanout {
+    /// No one is subscribed yet. What goes out counts as `waiting`.
+    pub fn new(waiting: Waiting) -> Self {
+        Self { channels: HashMap::new(), waiting }
+    }
+
     /// Adds a subscription, whose messages are held back until it begins.
     pub fn join(&mut self, channel: &ChannelName, client: Client, timing: bool) {
         let subscriptions = self.channels.entry(channel.clone()).or_default();
@@ -136,8 +141,10 @@ impl Fanout {
         let State::Joining(held) = std::mem::replace(&mut subscription.state, State::Live(next)) else {
             return;
         };
-        let newer = held.into_iter().filter(|(seq, _)| *seq >= next).map(|(_, frame)| frame);
-        for frame in frames.into_iter().chain(newer) {
+        for text in frames {
+            subscription.client.send(text);
+        }
+        for (_, frame) in held.into_iter().filter(|(seq, _)| *seq >= next) {
             subscription.client.push(Outgoing::Frame(frame));
         }
     }
@@ -152,8 +159,8 @@ impl Fanout {
         };
         let subscription = subscriptions.swap_remove(place);
         metrics().subscriptions.decrement(1.0);
-        if let Some(frame) = farewell {
-            subscription.client.push(Outgoing::Frame(frame));
+        if let Some(text) = farewell {
+            subscription.client.send(text);
         }
         let last = subscriptions.is_empty();
         if last {
@@ -174,7 +181,7 @@ impl Fanout {
         let recipients = subscriptions.iter().filter(|each| each.gets(seq)).count();
         let send = delivery.open_send(handed_us, recipients);
         let mut tickets = tickets(handed_us, recipients, send);
-        let mut frames = Frames::new(delivery, handed_us);
+        let mut frames = Frames::new(delivery, handed_us, &self.waiting);
         for Subscription { client, timing, state } in subscriptions {
             match state {
                 State::Live(next) if *next <= seq => {

@@ -3,30 +3,31 @@
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 
-use super::Delivery;
+use super::{Delivery, Frame, Waiting};
 use crate::protocol::{Message, Timing};
 
 /// The frame of one message, serialised once for all who want it with timing and once for all others.
-pub(super) struct Frames {
+pub(super) struct Frames<'a> {
     message: Message,
     timing: Timing,
-    plain: Option<Utf8Bytes>,
-    timed: Option<Utf8Bytes>,
+    plain: Option<Frame>,
+    timed: Option<Frame>,
+    waiting: &'a Waiting,
 }
 
-impl Frames {
-    pub(super) fn new(delivery: Delivery, handed_us: u64) -> Self {
+impl<'a> Frames<'a> {
+    pub(super) fn new(delivery: Delivery, handed_us: u64, waiting: &'a Waiting) -> Self {
         let Delivery { message, origin, stamps, received_us, .. } = delivery;
         let timing = Timing { origin, stamps, received_us, handed_us };
-        Self { message, timing, plain: None, timed: None }
+        Self { message, timing, plain: None, timed: None, waiting }
     }
 
     /// The frame with or without [`Timing`].
-    pub(super) fn of(&mut self, timing: bool) -> Utf8Bytes {
+    pub(super) fn of(&mut self, timing: bool) -> Frame {
         let frame = if timing { &mut self.timed } else { &mut self.plain };
         let message = &mut self.message;
         message.timing = timing.then_some(self.timing);
-        frame.get_or_insert_with(|| message_frame(message)).clone()
+        frame.get_or_insert_with(|| self.waiting.frame(message_frame(message))).clone()
     }
 }
 

@@ -193,3 +193,15 @@ async fn a_full_queue_is_no_overload_while_postgresql_keeps_up() {
         assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_too_large_a_head_is_refused() {
+    let lab = lab_with(1, &[]).await;
+    for (bytes, status) in
+        [(16 << 10, StatusCode::OK), (40 << 10, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)]
+    {
+        let request = reqwest::Client::new().get(format!("http://{}/livez", lab.addrs()[0]));
+        let answer = request.header("x-long", "x".repeat(bytes)).send().await.unwrap();
+        assert_eq!(answer.status(), status, "{bytes} bytes");
+    }
+}

@@ -1,9 +1,9 @@
 //! A client that does not read is closed with its code, harms no one, and recovers by number.
 
-use hopline::protocol::{CloseCode, ServerFrame};
+use hopline::protocol::{CloseCode, HistoryPage, ServerFrame};
 use uuid::Uuid;
 
-use crate::support::{Peer, lab_with, metric, metric_reaches};
+use crate::support::{Peer, lab_with, metric, metric_reaches, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_closed_and_recovers_while_the_others_get_everything() {
@@ -41,14 +41,51 @@ async fn a_client_that_does_not_read_is_closed_and_recovers_while_the_others_get
     assert!(closed.code.is_none_or(|code| code == CloseCode::SlowClient.number()), "{closed:?}");
     assert!(seen < sent);
     let mut again = Peer::connect(address, "slow").await;
-    while seen < sent {
-        let (last_seq, recovered, _) =
-            again.subscribe("general", Some(seen.max(sent.saturating_sub(63)))).await;
-        assert!(recovered);
-        again.receives(seen.max(sent.saturating_sub(63)) + 1..=last_seq).await;
-        seen = last_seq;
+    let (last_seq, recovered, history) = again.subscribe("general", Some(seen)).await;
+    assert_eq!((last_seq, recovered), (sent, false), "a full queue is more than is recovered");
+    let mut next = Some(format!("http://{address}{}", history.unwrap()));
+    while let Some(url) = next {
+        let page: HistoryPage = reqwest::get(url).await.unwrap().json().await.unwrap();
+        for message in page.messages {
+            assert_eq!(message.seq, seen + 1);
+            seen = message.seq;
+        }
+        let path = |after| format!("http://{address}/v1/channels/general/messages?after_seq={after}");
+        next = page.next_after_seq.map(path);
     }
+    assert_eq!(seen, sent, "it has everything");
     metric_reaches(admin, "hopline_dropped_total", &["slow_client"], 1.0).await;
     alice.0.publish("general", Uuid::new_v4(), "still here").await.unwrap();
     assert!(matches!(alice.next().await, ServerFrame::Ack(_)));
+    again.receives(sent + 1..=sent + 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_all_clients_together_is_limited_by_who_hoards() {
+    const BODY_BYTES: u64 = 4000;
+    const WAITING_BYTES_MAX: u64 = 1 << 20;
+    // More than sockets buffer on both sides, and far less than the queue would hold.
+    const SENT_BYTES_MAX: u64 = 64 << 20;
+    let waiting = format!("--waiting-bytes-max={WAITING_BYTES_MAX}");
+    let lab = lab_with(1, &["--client-queue-max=100000", &waiting]).await;
+    let (address, admin) = (lab.addrs()[0], lab.servers()[0].admin_addr());
+    let mut slow = Peer::connect(address, "slow").await;
+    slow.subscribe("general", None).await;
+    let mut witness = Peer::connect(address, "witness").await;
+    witness.subscribe("general", None).await;
+    let mut alice = Peer::connect(address, "alice").await;
+    let body = "x".repeat(usize::try_from(BODY_BYTES).unwrap());
+    let mut sent = 0;
+    while metric(admin, "hopline_connections_closed_total", &["slow_client"]).await < 1.0 {
+        for _ in 0..32 {
+            alice.publish("general", &body).await;
+            sent += 1;
+            witness.receives(sent..=sent).await;
+        }
+        assert!(sent * BODY_BYTES < SENT_BYTES_MAX, "a client that doesn't read was not closed");
+    }
+    assert!(sent * BODY_BYTES > WAITING_BYTES_MAX);
+    slow.closed().await;
+    soon("an empty queue", async { while metric(admin, "hopline_send_queue_bytes", &[]).await > 0.0 {} })
+        .await;
 }

@@ -12,7 +12,7 @@ use hopline::{
     protocol::SenderName,
     publish::Publish,
     receive::{Inputs, Receive},
-    send::Registrar,
+    send::{Registrar, Waiting},
 };
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -75,7 +75,8 @@ impl Cluster {
         let broker: Arc<dyn Broker> = Arc::new(ServerLink { network: self.network.clone(), server: number });
         let events = self.network.link(number);
         let (registrar, registrations) = Registrar::new();
-        let receive = Receive::new(node.clone(), config.receive, broker.clone(), self.database.clone());
+        let (waiting, database) = (Waiting::new(config.client.waiting_bytes_max), self.database.clone());
+        let receive = Receive::new(node.clone(), config.receive, broker.clone(), database, waiting.clone());
         let (publish, publishing) = Publish::new(node.clone(), broker);
         let mut stages = JoinSet::new();
         stages.spawn(receive.run(Inputs { events, registrations }));
@@ -88,6 +89,7 @@ impl Cluster {
             node,
             config: config.client,
             accept: Accept::new(persist, config.client.limits),
+            waiting,
             registrar,
             history: self.database.clone(),
             draining: CancellationToken::new(),

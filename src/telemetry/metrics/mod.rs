@@ -76,6 +76,8 @@ declare! {
         "hopline_connection_lifetime_seconds": connection_lifetime is Histogram;
         /// Subscriptions of connected clients.
         "hopline_subscriptions": subscriptions is Gauge;
+        /// Bytes of frames that wait for clients' sockets; one that several clients get counts once.
+        "hopline_send_queue_bytes": send_queue_bytes is Gauge;
         /// Messages handed to clients' queues.
         "hopline_deliveries_total": deliveries is Counter;
         /// Requests refused, by error code.

@@ -13,7 +13,7 @@ use crate::{
     run::{Limit, Watch},
 };
 pub use args::RequireArgs;
-pub(crate) use figure::{Figure, Stat};
+pub(crate) use figure::{Figure, Flow, Stat};
 pub(crate) use judge::Required;
 
 /// A figure, and what it must be.
@@ -81,7 +81,7 @@ pub(crate) fn watch(
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturating")]
-fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Limit> {
+pub(crate) fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Limit> {
     let Figure::Latency(Key { measure, origin: None, recipient: None }, stat) = requirement.figure else {
         return None;
     };

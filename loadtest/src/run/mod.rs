@@ -13,7 +13,7 @@ mod stage;
 mod subscriber;
 mod tally;
 mod watch;
-mod wire;
+pub(crate) mod wire;
 
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 

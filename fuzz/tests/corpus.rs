@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that can't go on fails where it stands")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use hopline_fuzz::TARGETS;
 
@@ -14,11 +18,12 @@ fn corpus() -> &'static Path {
 fn each_input_of_the_corpus_holds() {
     for target in TARGETS {
         let files = fs::read_dir(corpus().join(target.name)).unwrap();
-        let inputs: Vec<Vec<u8>> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
-        assert!(inputs.len() >= 2, "{} has too small a corpus", target.name);
-        for input in inputs {
-            println!("{}: {}", target.name, String::from_utf8_lossy(&input));
-            (target.run)(&input);
+        let files: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        assert!(files.len() >= 2, "{} has too small a corpus", target.name);
+        for file in files {
+            // Shown if it is the one that fails.
+            println!("{}", file.display());
+            (target.run)(&fs::read(file).unwrap());
         }
     }
 }

@@ -98,7 +98,7 @@ pub(crate) fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -
     let us = requirement.value * 1_000.0;
     let from_us = match requirement.comparison {
         Comparison::Below => us.ceil() as u32,
-        Comparison::AtMost => us.floor() as u32 + 1,
+        Comparison::AtMost => (us.floor() as u32).saturating_add(1),
         _ => return None,
     };
     Some(Limit::new(measure, from_us, (count as f64 * beyond).floor() as u64, requirement.text.clone()))

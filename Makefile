@@ -9,10 +9,18 @@ RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
 TOOLS := $(abspath $(or $(CARGO_TARGET_DIR),target))/tools
 # Further flags of the demo's measurement; `make demo DEMO_FLAGS=--help` shows them.
 DEMO_FLAGS ?=
+# How much `properties`, `simulate` and `fuzz` try. docs/TESTING.md says more.
+PROPTEST_CASES ?= 100000
+SIM_SEEDS ?= 10000
+SIM_SEED ?=
+FUZZ_SECONDS ?= 5
+FUZZ_TARGETS ?=
+FUZZ_INPUT ?=
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger check-stack clean
+.PHONY: help demo test check setup setup-tests setup-fuzz fmt lint docs cargo-test test-jaeger
+.PHONY: properties simulate fuzz check-stack clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +62,23 @@ test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if the
 	$(call heading,test-jaeger: traces in a real Jaeger)
 	@command -v jaeger >/dev/null || test -x $(TOOLS)/jaeger || scripts/install-jaeger $(TOOLS)
 	@PATH="$(TOOLS):$$PATH" cargo test --test jaeger --locked
+
+properties: ## Tries the ordering logic on 100,000 histories of steps, or PROPTEST_CASES.
+	$(call heading,properties: $(PROPTEST_CASES) histories)
+	@PROPTEST_CASES=$(PROPTEST_CASES) cargo test --package hopline --lib --locked order::properties
+
+# A build of its own: only so does a seed decide what Tokio does first, too.
+simulate: ## Simulates servers from 10,000 seeds, or SIM_SEEDS, or from SIM_SEED alone.
+	$(call heading,simulate: $(if $(SIM_SEED),seed $(SIM_SEED),$(SIM_SEEDS) seeds))
+	@SIM_SEEDS=$(SIM_SEEDS) SIM_SEED=$(SIM_SEED) RUSTFLAGS="--cfg tokio_unstable" \
+		cargo test --test simulation --locked --target-dir $(dir $(RELEASE))simulation
+
+setup-fuzz:
+	@DATABASE_URL=none REDIS_URL=none scripts/setup --fuzz
+
+fuzz: setup-fuzz ## Fuzzes each target for FUZZ_SECONDS (5), or FUZZ_TARGETS alone.
+	$(call heading,fuzz: $(FUZZ_SECONDS) s for each target)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_INPUT=$(FUZZ_INPUT) scripts/fuzz $(FUZZ_TARGETS)
 
 check-stack: ## Checks the compose stack's files, with docker compose where it is installed, and the dashboards (Go).
 	$(call heading,check-stack: compose and dashboards)

@@ -63,7 +63,7 @@ impl Accept {
         request: Request,
     ) -> impl Future<Output = Result<Ack, ProtocolError>> + Send + use<> {
         let (name, client_message_id) = (request.channel.clone(), request.client_message_id);
-        let answer = self.check(&request).map(|channel| {
+        let answer = check(&request, &self.limits).map(|channel| {
             let (reply, answer) = oneshot::channel();
             let accepted_us = request.accepted_us;
             if let Err(Checked { reply, .. }) =
@@ -82,25 +82,21 @@ impl Accept {
             answer.map_err(|error| error.in_channel(name).of_message(client_message_id))
         }
     }
+}
 
-    fn check(&self, request: &Request) -> Result<ChannelName, ProtocolError> {
-        let channel = channel_name(&request.channel)?;
-        self.check_body(&request.body)?;
+/// Checks a publish: the name of its channel, and that its body can be stored. Returns the channel.
+pub fn check(request: &Request, limits: &Limits) -> Result<ChannelName, ProtocolError> {
+    let channel = channel_name(&request.channel)?;
+    let (body, max) = (&request.body, limits.body_bytes_max);
+    if body.is_empty() {
+        Err(ProtocolError::new(ErrorCode::InvalidBody, "the body is empty"))
+    } else if body.len() > max {
+        let message = format!("the body has {} bytes; at most {max} are accepted", body.len());
+        Err(ProtocolError::new(ErrorCode::BodyTooLarge, message))
+    } else if body.contains('\0') {
+        Err(ProtocolError::new(ErrorCode::InvalidBody, "the body holds U+0000, which can't be stored"))
+    } else {
         Ok(channel)
-    }
-
-    fn check_body(&self, body: &str) -> Result<(), ProtocolError> {
-        let max = self.limits.body_bytes_max;
-        if body.is_empty() {
-            Err(ProtocolError::new(ErrorCode::InvalidBody, "the body is empty"))
-        } else if body.len() > max {
-            let message = format!("the body has {} bytes; at most {max} are accepted", body.len());
-            Err(ProtocolError::new(ErrorCode::BodyTooLarge, message))
-        } else if body.contains('\0') {
-            Err(ProtocolError::new(ErrorCode::InvalidBody, "the body holds U+0000, which can't be stored"))
-        } else {
-            Ok(())
-        }
     }
 }
 

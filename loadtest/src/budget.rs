@@ -187,9 +187,9 @@ fn check(claim: &Claim) -> anyhow::Result<()> {
         _ => {}
     }
     if let Some(limit) = &claim.latency {
-        let percentile = limit.percentile;
-        ensure!(percentile > 0.0 && percentile < 100.0, "its percentile is {percentile}");
-        ensure!(limit.limit_ms > 0.0, "its limit_ms is {}", limit.limit_ms);
+        let share = limit.error_budget();
+        ensure!(share > 0.0 && share < 1.0, "its percentile is {}", limit.percentile);
+        ensure!(limit.limit_ms.is_finite() && limit.limit_s() > 0.0, "its limit_ms is {}", limit.limit_ms);
         ensure!(limit.origin.is_none() || limit.hop == Hop::Broadcast, "only `broadcast` has an origin");
         ensure!(
             limit.recipient.is_none() || matches!(limit.hop, Hop::Send | Hop::Total),
@@ -231,6 +231,12 @@ mod tests {
         };
         assert_eq!(latency("percentile = 50.0"), "accepted");
         assert_eq!(latency("percentile = 100.0"), "claim `x`: its percentile is 100");
+        assert_eq!(latency("percentile = 99.999999999"), "claim `x`: its percentile is 99.999999999");
+        for limit_ms in ["inf", "1e-322", "0.0", "-1.0", "nan"] {
+            let claim = format!("latency = {{ hop = \"total\", percentile = 50.0, limit_ms = {limit_ms} }}");
+            let said = budget(&format!("{head}{claim}"));
+            assert!(said.starts_with("claim `x`: its limit_ms is "), "{said}");
+        }
         assert!(latency("percentile = 50.0, colour = 1").starts_with("claim `x`: unknown field"));
         assert_eq!(
             latency("percentile = 50.0, recipient = \"last\""),

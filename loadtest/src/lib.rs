@@ -1,7 +1,7 @@
 //! Hopline's load generator: it starts a lab, loads it on a fixed schedule, audits every message, and
 //! says which of the architecture decision's claims hold.
 //!
-//! [`lab`], [`client`] and [`traces`] serve the integration tests as well.
+//! [`lab`], [`client`] and [`traces`] serve the integration tests as well, [`properties`] the fuzz targets.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("the load generator reads /proc and takes its lab down with Linux's signals");
@@ -13,6 +13,7 @@ pub mod commands;
 pub mod exit;
 pub mod lab;
 pub mod pacer;
+pub mod properties;
 pub mod require;
 pub mod scenario;
 pub mod traces;

@@ -13,7 +13,7 @@ use crate::{
     run::{Limit, Watch},
 };
 pub use args::RequireArgs;
-pub(crate) use figure::{Figure, Stat};
+pub(crate) use figure::{Figure, Flow, Stat};
 pub(crate) use judge::Required;
 
 /// A figure, and what it must be.
@@ -81,7 +81,7 @@ pub(crate) fn watch(
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and saturating")]
-fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Limit> {
+pub(crate) fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Limit> {
     let Figure::Latency(Key { measure, origin: None, recipient: None }, stat) = requirement.figure else {
         return None;
     };
@@ -98,7 +98,7 @@ fn limit(requirement: &Requirement, messages: u64, deliveries: u64) -> Option<Li
     let us = requirement.value * 1_000.0;
     let from_us = match requirement.comparison {
         Comparison::Below => us.ceil() as u32,
-        Comparison::AtMost => us.floor() as u32 + 1,
+        Comparison::AtMost => (us.floor() as u32).saturating_add(1),
         _ => return None,
     };
     Some(Limit::new(measure, from_us, (count as f64 * beyond).floor() as u64, requirement.text.clone()))

@@ -39,8 +39,8 @@ fn value_of(text: &str, unit: Unit) -> Result<f64, String> {
         Unit::Count => &[("", 1.0)],
     };
     let parsed = units.iter().find_map(|(suffix, factor)| {
-        let number: f64 = text.strip_suffix(suffix)?.trim_end().parse().ok()?;
-        (number.is_finite() && number >= 0.0).then_some(number * factor)
+        let value = text.strip_suffix(suffix)?.trim_end().parse::<f64>().ok()? * factor;
+        (value.is_finite() && value >= 0.0).then_some(value)
     });
     parsed.ok_or_else(|| match unit {
         Unit::Milliseconds => format!("{text:?} is no time like 25ms, 300us or 1.5s"),

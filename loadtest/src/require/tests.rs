@@ -65,6 +65,7 @@ fn what_is_unknown_is_told_with_what_there_is() {
     }
     assert_refused("total.p99 < 25", "is no time");
     assert_refused("total.p99 < -1ms", "is no time");
+    assert_refused("total.p99 < 1e308s", "is no time");
     assert_refused("audit.lost = 0ms", "is no number");
     assert_refused("acknowledged.rate > 490", "is no rate");
     assert_refused("delivered.share > 0.9", "is no share");
@@ -85,6 +86,7 @@ fn a_requirement_is_given_up_when_too_many_exceed_it() {
     let limit = |text| limit(&parsed(text), 1_000, 6_000).map(|limit| (limit.from_us, limit.allowed));
     assert_eq!(limit("total.p99 < 25ms"), Some((25_000, 60)));
     assert_eq!(limit("ack.max <= 1ms"), Some((1_001, 0)));
+    assert_eq!(limit("ack.max <= 5000s"), Some((u32::MAX, 0)));
     assert_eq!(limit("total.mean < 25ms"), None);
     assert_eq!(limit("total.last.p99 < 25ms"), None);
     assert_eq!(limit("audit.lost = 0"), None);

@@ -17,7 +17,7 @@ mod subscriber;
 mod survival;
 mod tally;
 mod watch;
-mod wire;
+pub(crate) mod wire;
 
 use std::{net::SocketAddr, ops::Range, sync::Arc, time::Duration};
 

@@ -9,40 +9,40 @@ use uuid::Uuid;
 /// Any frame from a server, as far as a running load looks at it. `T` is the message's timing, or
 /// `IgnoredAny` where nobody wants it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Incoming<'a, T> {
+pub(crate) struct Incoming<'a, T> {
     #[serde(rename = "type", borrow)]
-    pub(super) kind: Cow<'a, str>,
+    pub(crate) kind: Cow<'a, str>,
     // An `Option` of these would be copied: serde borrows a bare `Cow` only.
     #[serde(borrow, default)]
-    pub(super) channel: Cow<'a, str>,
-    pub(super) seq: Option<u64>,
-    pub(super) id: Option<Uuid>,
-    pub(super) client_message_id: Option<Uuid>,
+    pub(crate) channel: Cow<'a, str>,
+    pub(crate) seq: Option<u64>,
+    pub(crate) id: Option<Uuid>,
+    pub(crate) client_message_id: Option<Uuid>,
     #[serde(borrow, default)]
-    pub(super) body: Cow<'a, str>,
+    pub(crate) body: Cow<'a, str>,
     /// Empty without one.
     #[serde(borrow, default)]
-    pub(super) traceparent: Cow<'a, str>,
-    pub(super) timing: Option<T>,
-    pub(super) code: Option<ErrorCode>,
+    pub(crate) traceparent: Cow<'a, str>,
+    pub(crate) timing: Option<T>,
+    pub(crate) code: Option<ErrorCode>,
 }
 
 /// A page of history, as far as the audit looks at it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     #[serde(borrow)]
-    pub(super) messages: Vec<PageMessage<'a>>,
-    pub(super) next_after_seq: Option<u64>,
+    pub(crate) messages: Vec<PageMessage<'a>>,
+    pub(crate) next_after_seq: Option<u64>,
 }
 
 /// One message of a page.
 #[derive(Debug, Deserialize)]
-pub(super) struct PageMessage<'a> {
-    pub(super) seq: u64,
-    pub(super) id: Uuid,
-    pub(super) client_message_id: Uuid,
+pub(crate) struct PageMessage<'a> {
+    pub(crate) seq: u64,
+    pub(crate) id: Uuid,
+    pub(crate) client_message_id: Uuid,
     #[serde(borrow)]
-    pub(super) body: Cow<'a, str>,
+    pub(crate) body: Cow<'a, str>,
 }
 
 #[cfg(test)]

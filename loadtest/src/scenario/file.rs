@@ -37,7 +37,8 @@ impl Scenario {
         Self::parse(&text)
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a scenario's text.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         if scenario.rate_per_s.is_some() && scenario.steps.is_some() {
             return Err("`rate_per_s` and `[[step]]` exclude one another".to_owned());

@@ -6,4 +6,5 @@ mod numbers;
 mod values;
 
 pub use args::WorkloadArgs;
+pub(crate) use file::Scenario;
 pub(crate) use numbers::Rate;

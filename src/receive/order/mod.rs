@@ -148,12 +148,16 @@ impl<M> Order<M> {
         self.gaps.values().filter(|gap| !gap.healing).map(|gap| gap.due).min()
     }
 
-    /// The gaps whose time is over, at most `count_max` of them. Each must be answered by [`Self::healed`]
-    /// or [`Self::heal_failed`].
+    /// The gaps whose time is over, at most `count_max` of them: those that wait longest. Each must be answered by
+    /// [`Self::healed`] or [`Self::heal_failed`].
     pub fn due(&mut self, now: Duration, count_max: usize) -> Vec<Missing> {
         let mut missing = Vec::new();
-        let over = |gap: &Gap| !gap.healing && gap.due <= now;
-        for (channel, gap) in self.gaps.iter_mut().filter(|(_, gap)| over(gap)).take(count_max) {
+        let is_over = |gap: &Gap| !gap.healing && gap.due <= now;
+        let mut over: Vec<_> = self.gaps.iter_mut().filter(|(_, gap)| is_over(gap)).collect();
+        over.sort_unstable_by(|(name, gap), (other_name, other)| {
+            (gap.due, name).cmp(&(other.due, other_name))
+        });
+        for (channel, gap) in over.into_iter().take(count_max) {
             let Some(lane) = self.lanes.get(channel) else {
                 continue;
             };

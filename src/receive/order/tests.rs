@@ -132,6 +132,20 @@ fn a_number_beyond_the_counter_hides_nothing_that_the_counter_covers() {
 }
 
 #[test]
+fn the_channels_that_wait_longest_are_read_first() {
+    let mut order = Order::new(PATIENCE, 8);
+    let names = ["c", "a", "d", "b"].map(|name| name.parse::<ChannelName>().unwrap());
+    for (name, ms) in names.iter().zip(1..) {
+        order.watch(name);
+        order.begin(START, name, 0, &mut Vec::new());
+        order.arrive(Duration::from_millis(ms), name, 2, 2_u64, &mut Vec::new());
+    }
+    let read = |missing: Vec<Missing>| missing.into_iter().map(|gap| gap.channel).collect::<Vec<_>>();
+    assert_eq!(read(order.due(2 * PATIENCE, 3)), names[..3]);
+    assert_eq!(read(order.due(2 * PATIENCE, 3)), names[3..]);
+}
+
+#[test]
 fn a_failed_read_is_repeated_after_a_pause() {
     let mut order = order_at(0);
     order.compare(START, &channel(), 1, false);

@@ -11,6 +11,10 @@ const LIMITS: Limits = Limits {
     body_bytes_max: BODY_BYTES_MAX,
     subscriptions_max: 10,
     outstanding_max: 10,
+    publish_rate_per_s_max: 10,
+    publish_burst_max: 10,
+    connections_per_address_max: 10,
+    connections_max: 10,
     recovered_max: 10,
     idle_timeout_ms: 60_000,
 };

@@ -1,11 +1,15 @@
 //! Requests to the public interface, from the path to the answer, with a database of one channel.
 
-use std::sync::{Arc, LazyLock, Mutex};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock, Mutex},
+};
 
 use async_trait::async_trait;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
+    extract::connect_info::MockConnectInfo,
     http::{Method, Request, StatusCode, Uri},
     response::Response,
 };
@@ -18,7 +22,7 @@ use hopline::{
     http,
     persist::Persist,
     protocol::{ChannelName, HistoryPage, Message, ProtocolError},
-    send::Registrar,
+    send::{Registrar, Waiting},
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -86,7 +90,13 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| {
 });
 
 fn routes() -> Router {
-    let flags = ["hopline", "--database-url=postgres://nowhere/none", "--redis-url=redis://nowhere/"];
+    let flags = [
+        "hopline",
+        "--database-url=postgres://nowhere/none",
+        "--redis-url=redis://nowhere/",
+        "--publish-rate-max=1000000",
+        "--publish-burst-max=1000000",
+    ];
     let config = Config::new(&Cli::parse_from(flags).serve).expect("a configuration");
     // Its writers are gone at once: what is accepted is refused as `unavailable`.
     let (closing, mut gone) = (CancellationToken::new(), JoinSet::new());
@@ -95,11 +105,13 @@ fn routes() -> Router {
         node: config.node,
         config: config.client,
         accept: Accept::new(persist, config.client.limits),
+        waiting: Waiting::new(config.client.waiting_bytes_max),
         registrar: Registrar::new().0,
         history: Arc::new(Few),
         draining: CancellationToken::new(),
     };
-    http::routes(Arc::new(shared), TaskTracker::new())
+    let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
+    http::routes(Arc::new(shared), TaskTracker::new()).layer(MockConnectInfo(peer))
 }
 
 /// The first byte is the method, the rest of the line the path and the query, all that follows the body.

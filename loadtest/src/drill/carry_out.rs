@@ -103,7 +103,7 @@ pub(crate) async fn under_load(
         }
         anyhow::Ok((lookout, site.into_parts()))
     };
-    let load = run::run_surviving(&workload, &target, Arc::clone(&survival), progress);
+    let load = Box::pin(run::run_surviving(&workload, &target, Arc::clone(&survival), progress));
     let (outcome, (lookout, (windows, missed))) = tokio::try_join!(load, strike)?;
     let begin_us = windows.first().map_or(u32::MAX, |window| window.us.start);
     let seen = lookout.seen(&outcome, begin_us);

@@ -13,7 +13,7 @@ use nix::{
 
 /// The file that takes up what is left.
 const BALLAST: &str = "ballast";
-const CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
+static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Mounts one of so many bytes. An error says what it takes.
 pub(super) fn mount_at(folder: &Path, bytes: u64, owner: Option<&User>) -> anyhow::Result<()> {

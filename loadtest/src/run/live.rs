@@ -34,7 +34,7 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 /// Durations since anyone looked, and counts since the run began.
 #[derive(Debug)]
 pub(super) struct Live {
-    recent: Mutex<[Histogram<u64>; ROWS.len()]>,
+    recent: Mutex<Vec<Histogram<u64>>>,
     delivered: AtomicU64,
     /// Subscribers that got something wrong.
     flawed: AtomicU64,
@@ -60,15 +60,15 @@ impl Live {
         self.flawed.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn take(&self) -> [Histogram<u64>; ROWS.len()] {
+    fn take(&self) -> Vec<Histogram<u64>> {
         std::mem::replace(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner), histograms())
     }
 }
 
-fn histograms() -> [Histogram<u64>; ROWS.len()] {
-    ROWS.map(|_| {
-        Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal")
-    })
+fn histograms() -> Vec<Histogram<u64>> {
+    let histogram =
+        |_| Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal");
+    ROWS.iter().map(histogram).collect()
 }
 
 /// Whoever looks, and what was seen the last time.
@@ -126,7 +126,7 @@ struct View {
     silent: Option<Duration>,
     waiting: usize,
     flawed: u64,
-    recent: [Histogram<u64>; ROWS.len()],
+    recent: Vec<Histogram<u64>>,
 }
 
 impl View {

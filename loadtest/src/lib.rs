@@ -19,6 +19,7 @@ pub mod traces;
 
 mod archive;
 mod audit;
+mod bandwidth;
 mod budget;
 mod capacity;
 mod clock;

@@ -20,6 +20,7 @@ pub mod traces;
 
 mod archive;
 mod audit;
+mod bandwidth;
 mod budget;
 mod capacity;
 mod clock;

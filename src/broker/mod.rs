@@ -2,7 +2,9 @@
 //!
 //! A broker may lose, repeat and reorder; `receive` makes up for it.
 
+mod arrivals;
 mod envelope;
+mod local;
 mod redis;
 
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use tokio::sync::mpsc;
 
 pub use envelope::{Envelope, MalformedEnvelope};
 
-use crate::config;
+use crate::{config, protocol::ChannelName};
 
 /// Messages that may wait for `receive`. What does not fit is dropped, counted and healed.
 const EVENTS_MAX: usize = 4096;
@@ -67,6 +69,13 @@ pub trait Broker: Send + Sync {
     /// than the configured limit.
     async fn publish(&self, batch: &[Envelope]) -> Result<(), PublishError>;
 
+    /// Returns when the channel's messages come in, or when that can't be told: a broker that brings everything anyway
+    /// has nothing to do, and one that is away will bring them once it is back.
+    async fn subscribe(&self, _channel: &ChannelName) {}
+
+    /// The channel's messages need not come in any more.
+    fn unsubscribe(&self, _channel: &ChannelName) {}
+
     /// Whether messages come in.
     fn is_connected(&self) -> bool;
 
@@ -78,5 +87,9 @@ pub trait Broker: Send + Sync {
 /// of its events is dropped.
 pub fn start(config: &config::Broker) -> (Arc<dyn Broker>, mpsc::Receiver<BrokerEvent>) {
     let (events, receiver) = mpsc::channel(EVENTS_MAX);
-    (Arc::new(redis::RedisBroker::start(config.clone(), events)), receiver)
+    let broker: Arc<dyn Broker> = match config {
+        config::Broker::Local => Arc::new(local::LocalBroker::start(events)),
+        config::Broker::Redis(config) => Arc::new(redis::RedisBroker::start((**config).clone(), events)),
+    };
+    (broker, receiver)
 }

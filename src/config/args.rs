@@ -34,11 +34,15 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_DATABASE_CONNECTIONS", value_name = "N", default_value = "8")]
     pub(super) database_connections: String,
 
+    /// The way between servers: `redis` (one topic), `redis-channels` (a topic for each channel) or `local` (one server, no way)
+    #[arg(long, env = "HOPLINE_BROKER", value_name = "NAME", default_value = "redis")]
+    pub(super) broker: String,
+
     /// Redis: redis://USER:PASSWORD@HOST:PORT/
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
 
-    /// Redis Pub/Sub topic that all servers share
+    /// Redis Pub/Sub topic that all servers share, or what stands before each channel's name
     #[arg(long, env = "HOPLINE_REDIS_TOPIC", value_name = "TOPIC", default_value = "hopline")]
     pub(super) redis_topic: String,
 

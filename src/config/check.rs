@@ -11,7 +11,7 @@ use redis::IntoConnectionInfo;
 use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use super::{Broker, Client, Config, Database, Persist, Receive, ServeArgs};
+use super::{Broker, Client, Config, Database, Persist, Receive, Redis, ServeArgs, Topics};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
@@ -127,20 +127,32 @@ impl Checker {
     }
 
     fn broker(&mut self, args: &ServeArgs) -> Option<Broker> {
+        let topic = args.redis_topic.clone();
+        match args.broker.as_str() {
+            "local" => Some(Broker::Local),
+            "redis" => self.redis_broker(args, Topics::One(topic)),
+            "redis-channels" => self.redis_broker(args, Topics::EachChannel(topic)),
+            other => {
+                self.add("--broker", format!("{other:?}: one of local, redis, redis-channels"));
+                None
+            }
+        }
+    }
+
+    fn redis_broker(&mut self, args: &ServeArgs, topics: Topics) -> Option<Broker> {
         let url = self.required("--redis-url", args.redis_url.as_deref(), "REDIS_URL");
-        let redis = url.and_then(|url| self.redis("--redis-url", url));
-        let topic = Some(args.redis_topic.clone()).filter(|topic| !topic.is_empty());
-        if topic.is_none() {
+        let client = url.and_then(|url| self.redis("--redis-url", url));
+        if args.redis_topic.is_empty() {
             self.add("--redis-topic", "must not be empty");
         }
         let heartbeat = self.millis("--broker-heartbeat-ms", &args.broker_heartbeat_ms, 10..=60_000);
         let publish_timeout = self.millis("--publish-timeout-ms", &args.publish_timeout_ms, 1..=60_000);
-        Some(Broker {
-            redis: redis?,
-            topic: topic?,
+        Some(Broker::Redis(Box::new(Redis {
+            client: client?,
+            topics,
             heartbeat: heartbeat?,
             publish_timeout: publish_timeout?,
-        })
+        })))
     }
 
     /// Pushes need RESP3, and a publish of a few hundred bytes must not wait for Nagle's algorithm.

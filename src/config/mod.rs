@@ -78,24 +78,42 @@ pub struct Persist {
 }
 
 /// The way between servers.
+#[derive(Debug, Clone)]
+pub enum Broker {
+    /// There is one server.
+    Local,
+    /// Redis Pub/Sub.
+    Redis(Box<Redis>),
+}
+
+/// Which topics there are.
+#[derive(Debug, Clone)]
+pub enum Topics {
+    /// One, of which every server receives everything.
+    One(String),
+    /// One for each channel, with this before the channel's name.
+    EachChannel(String),
+}
+
+/// Redis Pub/Sub.
 #[derive(Clone)]
-pub struct Broker {
-    /// Address and credentials of Redis.
-    pub redis: redis::Client,
-    /// The Pub/Sub topic that all servers share.
-    pub topic: String,
+pub struct Redis {
+    /// Address and credentials.
+    pub client: redis::Client,
+    /// The topics that servers share.
+    pub topics: Topics,
     /// A `PING` is sent this often, and the connection given up if the answer takes as long again.
     pub heartbeat: Duration,
     /// How long a publish may take.
     pub publish_timeout: Duration,
 }
 
-impl std::fmt::Debug for Broker {
+impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = self.redis.get_connection_info().addr().to_string();
-        f.debug_struct("Broker")
+        let address = self.client.get_connection_info().addr().to_string();
+        f.debug_struct("Redis")
             .field("address", &address)
-            .field("topic", &self.topic)
+            .field("topics", &self.topics)
             .finish_non_exhaustive()
     }
 }

@@ -168,8 +168,10 @@ impl Receive {
         let waiting = self.joining.entry(channel.clone()).or_default();
         waiting.push(joined);
         if waiting.len() == 1 {
-            let history = self.history.clone();
+            let (broker, history) = (self.broker.clone(), self.history.clone());
             self.reads.spawn(async move {
+                // Whatever the counter doesn't cover has to come in.
+                broker.subscribe(&channel).await;
                 let last_seq = history.last_seq(&channel).await;
                 Read::Baseline(channel, last_seq)
             });

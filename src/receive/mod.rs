@@ -177,6 +177,7 @@ impl Receive {
             Registration::Leave { channel, session, farewell } => {
                 if self.fanout.leave(&channel, session, farewell) {
                     self.order.unwatch(&channel);
+                    self.broker.unsubscribe(&channel);
                 }
             }
         }

@@ -165,10 +165,13 @@ async fn another_servers_failure_to_publish_is_not_taken_for_deafness() {
     reader.subscribe("quiet", None).await;
     let mut alice = Peer::connect(mute.public_addr(), "alice").await;
     let mut bob = Peer::connect(healthy.public_addr(), "bob").await;
+    let mut listener = Peer::connect(healthy.public_addr(), "listener").await;
+    listener.subscribe("lively", None).await;
     for seq in 1..=8 {
         // The broker brings nothing of the one, which is found by comparison, and all of the other.
         alice.publish("quiet", "x").await;
         bob.publish("lively", "x").await;
+        listener.receives(seq..=seq).await;
         reader.receives(seq..=seq).await;
     }
     let admin = healthy.admin_addr();

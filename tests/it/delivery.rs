@@ -10,7 +10,7 @@ use redis::AsyncCommands;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::support::{Gate, Peer, database, lab, lab_with, metric, metric_reaches};
+use crate::support::{Gate, Peer, database, lab, lab_with, metric, metric_reaches, topic};
 
 /// Stores a message as a server would that never gets to publish it.
 async fn commit(database: &mut PgConnection, body: &str) -> Message {
@@ -37,7 +37,7 @@ async fn broadcast(lab: &Lab, messages: &[&Message]) {
     let stamps = OriginStamps { accepted_us: 0, queued_us: 0, committed_us: 0 };
     for message in messages {
         let envelope = Envelope::new("ghost".parse().unwrap(), stamps, (*message).clone());
-        let (): () = connection.publish(lab.redis_topic(), envelope.encode()).await.unwrap();
+        let (): () = connection.publish(topic(lab, &message.channel), envelope.encode()).await.unwrap();
     }
 }
 

@@ -5,6 +5,7 @@
 mod alerts;
 mod audit;
 mod broker_loss;
+mod brokers;
 mod clocks;
 mod collector;
 mod completeness;

@@ -23,6 +23,9 @@ pub struct LabArgs {
     /// A Redis to use instead of a private one; the servers meet on a topic of their own.
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// The servers' way to one another: redis, redis-channels, or local for a single server [default: the server's own].
+    #[arg(long, value_name = "NAME")]
+    pub broker: Option<String>,
     /// Leave the lab's folder with its logs, until the next lab starts.
     #[arg(long)]
     pub keep: bool,
@@ -64,6 +67,7 @@ impl From<&LabArgs> for LabOptions {
             server_binary: args.server_binary.clone(),
             database_url: args.database_url.clone(),
             redis_url: args.redis_url.clone(),
+            server_args: args.broker.iter().map(|broker| format!("--broker={broker}")).collect(),
             keep: args.keep,
             ..Self::default()
         }

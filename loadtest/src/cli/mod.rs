@@ -16,6 +16,7 @@ pub use self::{
     tools::{DoctorArgs, RenderArgs, TraceArgs, WhichTrace},
 };
 pub use crate::{
+    bandwidth::BandwidthArgs,
     capacity::CapacityArgs,
     compare::{AbArgs, CompareArgs, LimitArgs},
     drill::DrillArgs,
@@ -106,6 +107,9 @@ pub enum Command {
     /// Measure what this machine can do at best: bare PostgreSQL, bare Redis, bare WebSockets.
     #[command(after_help = exit::HELP)]
     Floor(FloorArgs),
+    /// Measure what a topic for each channel saves of the broker's bytes, over servers and subscribers, beside the model.
+    #[command(after_help = exit::HELP)]
+    Bandwidth(BandwidthArgs),
     /// Let one parameter grow in steps, and show what it costs.
     #[command(after_help = exit::HELP)]
     Sweep(SweepArgs),

@@ -2,6 +2,7 @@
 
 mod ab;
 mod adr;
+mod bandwidth;
 mod calibrate;
 mod capacity;
 mod compare;
@@ -76,6 +77,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Overload(args) => overload::execute(&args).await,
         Command::SlowClient(args) => slow_client::execute(&args).await,
         Command::Floor(args) => floor::execute(&args).await,
+        Command::Bandwidth(args) => bandwidth::execute(&args).await,
         Command::Sweep(args) => sweep::execute(&args).await,
         Command::Render(args) => render::execute(&args),
     }

@@ -1,5 +1,6 @@
 //! What commands report: one value, for machines as JSON and for people as text.
 
+mod bandwidth;
 mod capacity;
 mod claims;
 mod compare;
@@ -44,6 +45,7 @@ use crate::{
     run::{Connected, Outcome},
     verdict::{Judged, Verdict},
 };
+pub(crate) use bandwidth::BandwidthReport;
 pub(crate) use capacity::CapacityReport;
 pub(crate) use compare::CompareReport;
 pub(crate) use cost::CostReport;

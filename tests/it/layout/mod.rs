@@ -21,7 +21,7 @@ const STAGES: &[(&str, &[&str])] = &[
     ("accept", &["persist"]),
     ("persist", &["config::Persist"]),
     ("publish", &["broker", "persist::Committed"]),
-    ("broker", &["config::Broker"]),
+    ("broker", &["config::Broker", "config::Redis", "config::Topics"]),
     ("receive", &["broker", "history", "send", "config::Receive"]),
     ("send", &[]),
     ("history", &["config::Database"]),

@@ -9,7 +9,7 @@ mod wire;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};
 
-use hopline::protocol::{Ack, ErrorCode, Message, ProtocolError, ServerFrame};
+use hopline::protocol::{Ack, ClientFrame, ErrorCode, Message, ProtocolError, ServerFrame};
 use hopline_loadtest::{
     client::{Client, Closed},
     lab::{Lab, LabOptions, Server},
@@ -63,6 +63,14 @@ pub(crate) fn fault(server: &Server, args: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Where a channel's messages are published. The tests run over each broker, which `HOPLINE_BROKER` names as it does for servers.
+pub(crate) fn topic(lab: &Lab, channel: &str) -> String {
+    match std::env::var("HOPLINE_BROKER").as_deref() {
+        Ok("redis-channels") => format!("{}:{channel}", lab.redis_topic()),
+        _ => lab.redis_topic().to_owned(),
+    }
+}
+
 /// Fails the test if `future` takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("{what} did not happen within {PATIENCE:?}"))
@@ -96,6 +104,12 @@ impl Peer {
             ServerFrame::Subscribed { last_seq, recovered, history, .. } => (last_seq, recovered, history),
             other => panic!("expected subscribed, got {other:?}"),
         }
+    }
+
+    /// Ends a subscription; what came before the answer is lost.
+    pub(crate) async fn unsubscribe(&mut self, channel: &str) {
+        self.0.send(&ClientFrame::Unsubscribe { channel: channel.to_owned() }).await.unwrap();
+        while !matches!(self.next().await, ServerFrame::Unsubscribed { .. }) {}
     }
 
     /// Publishes a new message and waits for its acknowledgement.
@@ -142,7 +156,7 @@ impl Peer {
 
     /// Nothing is waiting: the answer to a ping is the next frame.
     pub(crate) async fn receives_nothing_more(&mut self) {
-        self.0.send(&hopline::protocol::ClientFrame::Ping {}).await.unwrap();
+        self.0.send(&ClientFrame::Ping {}).await.unwrap();
         assert_eq!(self.next().await, ServerFrame::Pong);
     }
 

@@ -1,0 +1,74 @@
+//! What each broker brings to a server, and what it doesn't.
+
+use hopline_loadtest::lab::Lab;
+
+use crate::support::{Peer, lab_with, metric, soon};
+
+const EACH_CHANNEL: &str = "--broker=redis-channels";
+
+/// The topics that servers of the lab are subscribed to.
+async fn topics(lab: &Lab) -> Vec<String> {
+    let client = redis::Client::open(lab.redis_url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    redis::cmd("PUBSUB").arg("CHANNELS").query_async(&mut connection).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_topic_for_each_channel_a_server_gets_what_its_clients_want() {
+    let lab = lab_with(2, &[EACH_CHANNEL]).await;
+    let [a, b] = ["a", "b"].map(|node| lab.server(node));
+    let mut one = Peer::connect(a.public_addr(), "one").await;
+    one.subscribe("red", None).await;
+    let mut other = Peer::connect(b.public_addr(), "other").await;
+    other.subscribe("blue", None).await;
+    let mut alice = Peer::connect(a.public_addr(), "alice").await;
+    for seq in 1..=20 {
+        alice.publish("red", "x").await;
+        alice.publish("blue", "x").await;
+        one.receives(seq..=seq).await;
+        other.receives(seq..=seq).await;
+    }
+    for server in [a, b] {
+        let admin = server.admin_addr();
+        assert!(metric(admin, "hopline_arrivals_total", &["unwatched"]).await < 1.0);
+        let (own, all) = (
+            metric(admin, "hopline_arrivals_total", &["in_order"]).await,
+            metric(admin, "hopline_healed_messages_total", &[]).await,
+        );
+        assert!((own - 20.0).abs() < 0.5 && all < 1.0, "{own} came in, {all} were healed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_goes_with_the_last_client_and_comes_back_with_the_next_one() {
+    let lab = lab_with(1, &[EACH_CHANNEL]).await;
+    let address = lab.addrs()[0];
+    let mut reader = Peer::connect(address, "reader").await;
+    let mut alice = Peer::connect(address, "alice").await;
+    let mut seq = 0;
+    for _ in 0..2 {
+        reader.subscribe("red", None).await;
+        assert_eq!(topics(&lab).await, [format!("{}:red", lab.redis_topic())]);
+        alice.publish("red", "x").await;
+        seq += 1;
+        reader.receives(seq..=seq).await;
+        reader.unsubscribe("red").await;
+        soon("the end of the subscription", async { while !topics(&lab).await.is_empty() {} }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_server_needs_no_redis() {
+    let lab = lab_with(1, &["--broker=local"]).await;
+    lab.redis().kill();
+    let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
+    reader.subscribe("red", None).await;
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
+    for seq in 1..=20 {
+        alice.publish("red", "x").await;
+        reader.receives(seq..=seq).await;
+    }
+    let admin = lab.servers()[0].admin_addr();
+    assert!(metric(admin, "hopline_healed_messages_total", &[]).await < 1.0);
+    assert!(metric(admin, "hopline_broker_connected", &[]).await > 0.0);
+}

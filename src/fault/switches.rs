@@ -12,6 +12,7 @@ const DELAY_MAX_MS: u64 = 60_000;
 /// All switches of a server. By default none is on.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Switches {
     /// Messages are held in these hops.
     pub delays: BTreeMap<Hop, Delay>,

@@ -98,9 +98,9 @@ pub(crate) const DRILLS: &[Drill] = &[
     },
     Drill {
         name: "postgres-slow",
-        breaks: "every commit takes 100 ms longer, for 5 s",
+        breaks: "every commit takes 50 ms longer, for 5 s",
         bounds: BROKER,
-        signs: &[Sign::SlowAck(Duration::from_millis(100))],
+        signs: &[Sign::SlowAck(Duration::from_millis(50))],
         fault: Fault::PostgresSlow,
         load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
@@ -170,7 +170,7 @@ pub(crate) const DRILLS: &[Drill] = &[
             ..Load::USUAL
         },
         sabotage: Sabotage::NoRecovery,
-        server_args: &["--client-queue-max=256", "--recovered-max=5000"],
+        server_args: &["--client-queue-max=256", "--recovered-max=200"],
         odd_server_args: &[],
         database_bytes: None,
     },

@@ -14,8 +14,10 @@ use super::{
     Shared,
     delivered::Delivered,
     guide::{Guide, Pauses, Told, told},
+    history::read_between,
     sample::{HopSample, Visit},
     survival::{Loss, is_slow},
+    wire::PageMessage,
 };
 use crate::{
     audit::{Kind, Ledger},
@@ -220,21 +222,35 @@ impl Delivered {
         let mut pauses = Pauses::new();
         loop {
             self.seat.addr = shared.servers[guide.server()];
-            let after_seq = recovers.then(|| self.ledger.position());
-            match subscribe(&self.seat, channel, after_seq).await {
-                Ok((client, last_seq, recovered)) => {
-                    // What a server doesn't recover stays owed, and the audit misses it.
-                    if recovered {
-                        self.ledger.recover(last_seq);
-                    }
-                    self.recovering = Some((lost_us, last_seq));
-                    self.is_recovered(clock.now_us());
-                    return client;
-                }
+            match self.subscribe_again(recovers, lost_us, channel, shared, clock).await {
+                Ok(client) => return client,
                 Err(_) => guide.move_on(),
             }
             sleep(pauses.next()).await;
         }
+    }
+
+    async fn subscribe_again(
+        &mut self,
+        recovers: bool,
+        lost_us: u32,
+        channel: &str,
+        shared: &Shared,
+        clock: Clock,
+    ) -> anyhow::Result<Client> {
+        let after_seq = recovers.then(|| self.ledger.position());
+        let (client, last_seq, recovered) = subscribe(&self.seat, channel, after_seq).await?;
+        self.recovering = Some((lost_us, last_seq));
+        if let Some(position) = after_seq {
+            self.ledger.recover(last_seq);
+            if !recovered {
+                let (addr, missed) = (self.seat.addr, (position, last_seq));
+                let enter = |message: &PageMessage<'_>| self.enter_page(message, clock.now_us(), shared);
+                read_between(addr, channel, missed, enter).await?;
+            }
+        }
+        self.is_recovered(clock.now_us());
+        Ok(client)
     }
 
     async fn come_back(&mut self, habit: Habit, shared: &Shared, clock: Clock) -> anyhow::Result<Client> {

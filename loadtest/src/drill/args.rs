@@ -10,6 +10,7 @@ use super::{DRILLS, Drill};
 const ALL: &str = "all";
 
 /// `drill`.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Clone, Debug, Args)]
 pub struct DrillArgs {
     /// The drill, or all of them, one after the other.

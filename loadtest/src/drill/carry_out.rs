@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Seen, Sign, Site, Window, sign::Lookout};
+use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Sabotage, Seen, Sign, Site, Window, sign::Lookout};
 use crate::{
     audit::{Audit, audit},
     clock::Clock,
@@ -64,14 +64,14 @@ pub(crate) async fn carry_out(
     let sabotage = manner.sabotage.then_some(drill.sabotage);
     let conditions = Conditions {
         signs: drill.signs,
-        switches: sabotage.map(|sabotage| sabotage.switches()).unwrap_or_default(),
-        survival: sabotage.map_or_else(Survival::default, |sabotage| sabotage.survival()),
+        switches: sabotage.map(Sabotage::switches).unwrap_or_default(),
+        survival: sabotage.map_or_else(Survival::default, Sabotage::survival),
     };
     let workload = load.workload();
     preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
     let lab = start_lab(Some(drill), manner).await?;
-    let strike = async |site: &mut Site<'_>, _| drill.fault.strike(site, load.fault).await;
+    let strike = async |site: &mut Site<'_>, _| Box::pin(drill.fault.strike(site, load.fault)).await;
     under_load(&lab, workload, conditions, strike, progress).await
 }
 

@@ -21,6 +21,20 @@ const DATABASE_GONE: &[Bound] = &[
 ];
 const UNAVAILABLE: Sign = Sign::Refused(ErrorCode::Unavailable);
 
+/// What most drills have in common.
+const USUAL: Drill = Drill {
+    name: "",
+    breaks: "",
+    bounds: &[],
+    signs: &[],
+    fault: Fault::RedisCrash,
+    load: Load::USUAL,
+    sabotage: Sabotage::NoHeal,
+    server_args: &[],
+    odd_server_args: &[],
+    database_bytes: None,
+};
+
 /// In the order in which `all` carries them out.
 pub(crate) const DRILLS: &[Drill] = &[
     Drill {
@@ -29,11 +43,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: BROKER,
         signs: &[LOST, HEALED],
         fault: Fault::RedisCrash,
-        load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "redis-freeze",
@@ -41,11 +52,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: BROKER,
         signs: &[Sign::Rises("hopline_broker_losses_total", "heartbeat"), HEALED],
         fault: Fault::RedisFreeze,
-        load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "redis-flap",
@@ -53,11 +61,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: BROKER,
         signs: &[LOST, HEALED],
         fault: Fault::RedisFlap,
-        load: Load::USUAL,
         sabotage: Sabotage::NoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "redis-drops-subscriber",
@@ -67,9 +72,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         fault: Fault::RedisDropsSubscriber,
         load: Load { body_bytes: 1_000, ..Load::USUAL },
         sabotage: Sabotage::NoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "postgres-crash",
@@ -78,11 +81,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: DATABASE_GONE,
         signs: &[UNAVAILABLE, Sign::Falls("hopline_persist_connected")],
         fault: Fault::PostgresCrash,
-        load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommit,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "postgres-freeze",
@@ -92,21 +92,16 @@ pub(crate) const DRILLS: &[Drill] = &[
         fault: Fault::PostgresFreeze,
         load: Load { fault: Duration::from_secs(6), ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "postgres-slow",
-        breaks: "every commit takes 100 ms longer, for 5 s",
+        breaks: "every commit takes 50 ms longer, for 5 s",
         bounds: BROKER,
-        signs: &[Sign::SlowAck(Duration::from_millis(100))],
+        signs: &[Sign::SlowAck(Duration::from_millis(50))],
         fault: Fault::PostgresSlow,
-        load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "disk-full",
@@ -114,11 +109,9 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: &[Bound::Healed(Duration::from_secs(5))],
         signs: &[UNAVAILABLE, Sign::Rises("hopline_persist_retries_total", "connection")],
         fault: Fault::DiskFull,
-        load: Load::USUAL,
         sabotage: Sabotage::NoRetries,
-        server_args: &[],
-        odd_server_args: &[],
         database_bytes: Some(400 << 20),
+        ..USUAL
     },
     Drill {
         name: "crash-after-commit",
@@ -126,11 +119,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: &[RECOVERED, Bound::Healed(SECOND)],
         signs: &[Sign::Losses(1), Sign::Rises("hopline_publishes_total", "repeated")],
         fault: Fault::CrashAfterCommit,
-        load: Load::USUAL,
         sabotage: Sabotage::AckBeforeCommitAndNoHeal,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "server-crash",
@@ -138,11 +128,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: &[RECOVERED, Bound::Healed(SECOND)],
         signs: &[Sign::Losses(50)],
         fault: Fault::ServerCrash,
-        load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "rolling-restart",
@@ -150,11 +137,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: &[RECOVERED, Bound::OnlyClosedBy(CloseCode::ShuttingDown), Bound::Healed(SECOND)],
         signs: &[Sign::Losses(150)],
         fault: Fault::RollingRestart,
-        load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "slow-client",
@@ -170,9 +154,8 @@ pub(crate) const DRILLS: &[Drill] = &[
             ..Load::USUAL
         },
         sabotage: Sabotage::NoRecovery,
-        server_args: &["--client-queue-max=256", "--recovered-max=5000"],
-        odd_server_args: &[],
-        database_bytes: None,
+        server_args: &["--client-queue-max=256", "--recovered-max=200"],
+        ..USUAL
     },
     Drill {
         name: "client-storm",
@@ -180,11 +163,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: &[RECOVERED, Bound::Healed(SECOND)],
         signs: &[Sign::Losses(200)],
         fault: Fault::ClientStorm,
-        load: Load::USUAL,
         sabotage: Sabotage::NoRecovery,
-        server_args: &[],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "publish-storm",
@@ -195,8 +175,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         load: Load { rate_per_s: 1_500.0, ..Load::USUAL },
         sabotage: Sabotage::NoRetries,
         server_args: &["--persist-queue-max=100"],
-        odd_server_args: &[],
-        database_bytes: None,
+        ..USUAL
     },
     Drill {
         name: "skewed-clock",
@@ -204,10 +183,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         bounds: BROKER,
         signs: &[],
         fault: Fault::SkewedClock,
-        load: Load::USUAL,
         sabotage: Sabotage::LoseAndNoHeal,
-        server_args: &[],
         odd_server_args: &["--clock-shift-ms=50"],
-        database_bytes: None,
+        ..USUAL
     },
 ];

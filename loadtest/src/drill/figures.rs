@@ -1,6 +1,6 @@
 //! What was measured of a drill.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -53,46 +53,69 @@ pub(crate) struct Figures {
     pub(crate) recovery_max_ms: Option<f64>,
 }
 
+/// When something was broken.
+#[derive(Clone, Copy)]
+struct Faults<'a>(&'a [Window]);
+
+impl Faults<'_> {
+    fn begin_us(self) -> u32 {
+        self.0.first().map_or(u32::MAX, |window| window.us.start)
+    }
+
+    fn hold(self, us: u32) -> bool {
+        self.0.iter().any(|window| window.us.contains(&us))
+    }
+
+    /// Whether what was broken was gone for certain.
+    fn is_gone(self, us: u32) -> bool {
+        let gone = |window: &Window| window.gone_us.start.saturating_add(GRACE_US)..window.gone_us.end;
+        self.0.iter().any(|window| gone(window).contains(&us))
+    }
+}
+
 impl Figures {
     /// `seen` is what showed the faults.
     pub(crate) fn of(outcome: &Outcome, windows: &[Window], seen: &[Seen]) -> Self {
-        let records = || outcome.evidence.records.iter().map(|(_, record)| record);
-        let in_fault = |us: u32| windows.iter().any(|window| window.us.contains(&us));
-        let begin_us = windows.first().map_or(u32::MAX, |window| window.us.start);
-        let gone = |us: u32| {
-            let certainly = |range: &Range<u32>| range.start.saturating_add(GRACE_US)..range.end;
-            windows.iter().any(|window| certainly(&window.gone_us).contains(&us))
-        };
-        let refusals = &outcome.trouble.refusals;
-        let mut refused = BTreeMap::new();
-        for refusal in refusals {
-            *refused.entry(refusal.code.as_str()).or_default() += 1;
-        }
-        let while_gone = refusals.iter().filter(|refusal| gone(refusal.at_us));
+        let faults = Faults(windows);
+        let begin_us = faults.begin_us();
+        let first_sign = seen.iter().filter_map(|seen| seen.first_us).min();
         let recovery = |visit: &Visit| match visit {
             Visit::Recovery { us, .. } => Some(*us),
             Visit::Join { .. } => None,
         };
-        let lags = records().filter(|record| record.was_sent() && record.intended_us < begin_us);
-        let first_sign = seen.iter().filter_map(|seen| seen.first_us).min();
         Self {
-            acknowledged: records().filter(|record| record.is_acknowledged()).count() as u64,
-            sent_in_fault: records().filter(|it| it.was_sent() && in_fault(it.sent_us)).count() as u64,
             detect_ms: first_sign.map(|us| ms(us.saturating_sub(begin_us))),
             heal_ms: heal_us(outcome, windows).map(ms),
             quiet_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| *due_us < begin_us).map(took)),
-            fault_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| in_fault(*due_us)).map(took)),
-            send_lag_p99_ms: p99(lags.map(|record| record.sent_us.saturating_sub(record.intended_us))),
+            fault_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| faults.hold(*due_us)).map(took)),
             late: deliveries(outcome).map(took).filter(|us| *us > LATE_US).count() as u64,
-            refused,
-            refused_after_p50_ms: median(while_gone.filter_map(|refusal| refusal.after_us)),
-            acknowledged_while_gone: records()
-                .filter(|record| record.is_acknowledged() && gone(record.answered_us))
-                .count() as u64,
-            sent_again: outcome.trouble.sent_again,
-            unsettled: records().filter(|record| !is_settled(record.answer)).count() as u64,
             reconnections: outcome.trouble.losses.len() as u64,
             recovery_max_ms: outcome.visits.iter().filter_map(recovery).max().map(ms),
+            ..Self::of_publishers(outcome, faults)
+        }
+    }
+
+    fn of_publishers(outcome: &Outcome, faults: Faults<'_>) -> Self {
+        let records = || outcome.evidence.records.iter().map(|(_, record)| record);
+        let acknowledged = || records().filter(|record| record.is_acknowledged());
+        let refusals = &outcome.trouble.refusals;
+        let while_gone = refusals.iter().filter(|refusal| faults.is_gone(refusal.at_us));
+        let quiet = records().filter(|it| it.was_sent() && it.intended_us < faults.begin_us());
+        let mut refused = BTreeMap::new();
+        for refusal in refusals {
+            *refused.entry(refusal.code.as_str()).or_default() += 1;
+        }
+        Self {
+            acknowledged: acknowledged().count() as u64,
+            sent_in_fault: records().filter(|it| it.was_sent() && faults.hold(it.sent_us)).count() as u64,
+            send_lag_p99_ms: p99(quiet.map(|record| record.sent_us.saturating_sub(record.intended_us))),
+            refused,
+            refused_after_p50_ms: median(while_gone.filter_map(|refusal| refusal.after_us)),
+            acknowledged_while_gone: acknowledged().filter(|it| faults.is_gone(it.answered_us)).count()
+                as u64,
+            sent_again: outcome.trouble.sent_again,
+            unsettled: records().filter(|record| !is_settled(record.answer)).count() as u64,
+            ..Self::default()
         }
     }
 }

@@ -13,7 +13,7 @@ use nix::{
 
 /// The file that takes up what is left.
 const BALLAST: &str = "ballast";
-static CHUNK: [u8; 64 * 1024] = [0; 64 * 1024];
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Mounts one of so many bytes. An error says what it takes.
 pub(super) fn mount_at(folder: &Path, bytes: u64, owner: Option<&User>) -> anyhow::Result<()> {
@@ -42,9 +42,9 @@ pub(crate) fn is_possible() -> anyhow::Result<()> {
 
 /// Fills what is left of the filesystem that holds the folder.
 pub(super) fn fill(folder: &Path) -> anyhow::Result<()> {
-    let mut ballast = File::create(ballast(folder))?;
+    let (mut ballast, chunk) = (File::create(ballast(folder))?, vec![0; CHUNK_BYTES]);
     loop {
-        match ballast.write(&CHUNK) {
+        match ballast.write(&chunk) {
             Ok(written) if written > 0 => {}
             Ok(_) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::StorageFull => return Ok(()),

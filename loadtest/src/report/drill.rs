@@ -10,7 +10,7 @@ use super::{
     terminal::{layout, line, machine, milliseconds, right},
 };
 use crate::{
-    audit::{Audit, Kind},
+    audit::Audit,
     drill::{Bound, Check, Drill, Drilled, Figures, Manner, SERVERS, Window},
     machine::Machine,
     plan::Workload,
@@ -229,21 +229,20 @@ impl Report for DrillsReport {
 
 fn table(drills: &[DrillReport], style: Style) -> Table {
     let header = [
-        "drill",
+        "times in ms",
         "",
-        "detected, ms",
-        "healed, ms",
+        "detected",
+        "healed",
         "p99 before",
-        "p99 in it, ms",
+        "p99 in it",
         "late",
         "refused",
         "sent again",
         "reconnected",
-        "recovered, ms",
+        "recovered",
         "acknowledged",
         "in the fault",
-        "lost",
-        "other findings",
+        "findings",
     ];
     let mut table = style.table(presets::NOTHING, &header);
     for drill in drills {
@@ -262,7 +261,6 @@ fn row(drill: &DrillReport, style: Style) -> Vec<Cell> {
         Conclusion::Fail => Color::Red,
         Conclusion::Invalid => Color::Yellow,
     };
-    let lost = drill.audit.count(Kind::Lost);
     vec![
         Cell::new(drill.name),
         style.coloured(drill.result.as_str(), colour),
@@ -277,7 +275,6 @@ fn row(drill: &DrillReport, style: Style) -> Vec<Cell> {
         whole(figures.recovery_max_ms),
         count(figures.acknowledged),
         count(figures.sent_in_fault),
-        count(lost),
-        count(drill.audit.findings.values().sum::<u64>() - lost),
+        count(drill.audit.findings.values().sum()),
     ]
 }

@@ -14,7 +14,7 @@ use super::{
     sample::{HopSample, Visit},
     subscriber::Seat,
     survival::Loss,
-    wire::Incoming,
+    wire::{Incoming, PageMessage},
 };
 use crate::{
     audit::{Kind, Ledger, Received},
@@ -132,6 +132,19 @@ impl Delivered {
             shared.happened(Measure::Hop(Hop::Total), index, at_us);
         }
         Some(Entered { index, seq, traceparent: frame.traceparent, timing: frame.timing, manner })
+    }
+}
+
+impl Delivered {
+    /// Enters a message that was missed and read from history.
+    pub(super) fn enter_page(&mut self, message: &PageMessage<'_>, at_us: u32, shared: &Shared) {
+        let index = shared.identity.index_of(message.client_message_id);
+        match index.filter(|index| shared.identity.is_body(*index, &message.body)) {
+            Some(index) => {
+                self.ledger.record(message.seq, Received { index, at_us, id_tail: id_tail(message.id) });
+            }
+            None => self.ledger.note(Kind::Corrupted, message.seq),
+        }
     }
 }
 

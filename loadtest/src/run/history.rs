@@ -49,29 +49,53 @@ async fn read_channel(
     channel: &str,
     shared: &Shared,
 ) -> anyhow::Result<Vec<Stored>> {
-    let name: ChannelName = channel.parse()?;
-    let url = format!("http://{server}{}", messages_path(&name));
     let mut history = Vec::new();
     let mut after_seq = 0;
     loop {
-        let text = http
-            .get(&url)
-            .query(&[("after_seq", after_seq), ("limit", PAGE_MESSAGES as u64)])
-            .send()
-            .await
-            .and_then(reqwest::Response::error_for_status)
-            .context("can't read a channel's history back")?
-            .text()
-            .await?;
-        let page: Page<'_> = serde_json::from_str(&text)
-            .with_context(|| format!("{url} didn't answer with a page of history"))?;
+        let text = page(http, server, channel, after_seq).await?;
+        let page = parse(&text)?;
         history.extend(page.messages.iter().map(|message| stored(message, shared)));
         match page.next_after_seq {
             Some(next) if next > after_seq => after_seq = next,
-            Some(next) => bail!("{url}: the page after {after_seq} leads to {next}"),
+            Some(next) => bail!("the page of {channel} after {after_seq} leads to {next}"),
             None => return Ok(history),
         }
     }
+}
+
+/// The text of the messages that follow a number.
+async fn page(
+    http: &reqwest::Client,
+    server: SocketAddr,
+    channel: &str,
+    after_seq: u64,
+) -> anyhow::Result<String> {
+    let name: ChannelName = channel.parse()?;
+    let url = format!("http://{server}{}", messages_path(&name));
+    let asked = http.get(url).query(&[("after_seq", after_seq), ("limit", PAGE_MESSAGES as u64)]);
+    let answered = asked.send().await.and_then(reqwest::Response::error_for_status);
+    Ok(answered.context("can't read a channel's history back")?.text().await?)
+}
+
+fn parse(text: &str) -> anyhow::Result<Page<'_>> {
+    serde_json::from_str(text).context("a server didn't answer with a page of history")
+}
+
+/// Hands over what follows a number, up to another one, in order.
+pub(super) async fn read_between(
+    server: SocketAddr,
+    channel: &str,
+    (mut after_seq, last_seq): (u64, u64),
+    mut each: impl FnMut(&PageMessage<'_>),
+) -> anyhow::Result<()> {
+    let http = http::client(PAGE_LIMIT);
+    while after_seq < last_seq {
+        let text = page(&http, server, channel, after_seq).await?;
+        let page = parse(&text)?;
+        page.messages.iter().filter(|message| message.seq <= last_seq).for_each(&mut each);
+        after_seq = page.messages.last().context("a page of history ends too early")?.seq;
+    }
+    Ok(())
 }
 
 fn stored(message: &PageMessage<'_>, shared: &Shared) -> Stored {

@@ -2,6 +2,7 @@
 //! what each of them knows.
 
 mod closed_loop;
+mod comeback;
 mod crowd;
 mod delivered;
 mod guide;

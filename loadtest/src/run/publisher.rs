@@ -7,12 +7,12 @@ use hopline::protocol::ClientFrame;
 use serde::de::IgnoredAny;
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use super::{
     Shared,
-    guide::{Guide, Pauses, Told, told},
+    guide::{Guide, Told, told},
     retries::Retries,
     survival::{Loss, Refusal, Trouble},
     wire::Incoming,
@@ -74,13 +74,13 @@ impl Published {
 /// A connected publisher.
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    sender: Sender,
-    receiver: Receiver,
+    pub(super) sender: Sender,
+    pub(super) receiver: Receiver,
     outstanding_max: usize,
-    number: usize,
-    publishers: usize,
-    published: Published,
-    retries: Retries,
+    pub(super) number: usize,
+    pub(super) publishers: usize,
+    pub(super) published: Published,
+    pub(super) retries: Retries,
 }
 
 /// Why a publisher's connection is not used any more.
@@ -187,40 +187,6 @@ impl Publisher {
         }
     }
 
-    /// Connects to wherever it can; what was not answered is sent again then.
-    async fn come_back(&mut self, shared: &Shared, guide: &mut Guide) {
-        let is_missing =
-            |(number, record): (usize, &Record)| (record.answer == Answer::Missing).then_some(number);
-        let missing: Vec<usize> = self.published.records.iter().enumerate().filter_map(is_missing).collect();
-        if shared.survival.as_ref().is_some_and(|survival| survival.sends_again) {
-            self.retries.lost(missing.into_iter());
-        }
-        let mut pauses = Pauses::new();
-        loop {
-            match Client::connect(shared.servers[guide.server()], &name(self.number)).await {
-                Ok(client) => {
-                    (self.sender, self.receiver) = client.split();
-                    return;
-                }
-                Err(_) => guide.move_on(),
-            }
-            sleep(pauses.next()).await;
-        }
-    }
-
-    /// Sends the oldest messages again that wait for it, with the same identity.
-    async fn send_again(&mut self, shared: &Shared) -> Result<(), ClientError> {
-        for number in self.retries.take() {
-            let index = index_of(self.number, number, self.publishers);
-            let record = &mut self.published.records[number];
-            (record.answer, record.tries) = (Answer::Missing, record.tries.saturating_add(1));
-            let frame = frame(shared, index, record.channel);
-            self.retries.sent();
-            self.sender.feed(&frame).await?;
-        }
-        self.sender.flush().await
-    }
-
     /// Keeps `outstanding` messages unanswered until `until_us`, then waits for the answers until told to stop.
     pub(crate) async fn hammer(
         mut self,
@@ -262,7 +228,9 @@ impl Publisher {
         }
     }
 
+    /// If the connection breaks meanwhile, all of these are unanswered.
     async fn send(&mut self, jobs: &mut Vec<Job>, shared: &Shared, clock: Clock) -> Result<(), ClientError> {
+        let mut fed = Ok(());
         for job in jobs.drain(..) {
             let frame = frame(shared, job.index, job.channel);
             let sent_us = clock.now_us();
@@ -276,8 +244,11 @@ impl Publisher {
             };
             self.retries.sent();
             shared.sent(job.index, sent_us);
-            self.sender.feed(&frame).await?;
+            if fed.is_ok() {
+                fed = self.sender.feed(&frame).await;
+            }
         }
+        fed?;
         self.sender.flush().await
     }
 
@@ -330,7 +301,7 @@ impl Publisher {
     }
 }
 
-fn name(number: usize) -> String {
+pub(super) fn name(number: usize) -> String {
     format!("load-publisher-{number}")
 }
 
@@ -341,7 +312,8 @@ fn closed_by(error: ClientError) -> Closed {
     }
 }
 
-fn frame(shared: &Shared, index: u32, channel: u16) -> ClientFrame {
+/// What a message is sent as, each time.
+pub(super) fn frame(shared: &Shared, index: u32, channel: u16) -> ClientFrame {
     ClientFrame::Publish {
         channel: shared.channels[usize::from(channel)].clone(),
         client_message_id: shared.identity.client_message_id(index),

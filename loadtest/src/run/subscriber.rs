@@ -13,9 +13,8 @@ use tokio::{
 use super::{
     Shared,
     delivered::Delivered,
-    guide::{Guide, Pauses, Told, told},
+    guide::{Guide, Told, told},
     sample::{HopSample, Visit},
-    survival::{Loss, is_slow},
 };
 use crate::{
     audit::{Kind, Ledger},
@@ -38,7 +37,7 @@ pub(crate) struct Seat {
 }
 
 /// Why a stay has ended.
-enum End {
+pub(super) enum End {
     Stopped,
     Leaves,
     Closed(Closed),
@@ -47,8 +46,8 @@ enum End {
 /// A connection that is subscribed to its channel.
 #[derive(Debug)]
 pub(crate) struct Subscriber {
-    client: Client,
-    delivered: Delivered,
+    pub(super) client: Client,
+    pub(super) delivered: Delivered,
 }
 
 impl Subscriber {
@@ -99,39 +98,11 @@ impl Subscriber {
             leaves = Some(Duration::from_micros(clock.now_us().into()) + habit.stay);
         }
     }
-
-    /// Receives until told to stop; whenever the connection ends, goes on where it can.
-    async fn outlast(
-        self,
-        guide: Guide,
-        shared: &Shared,
-        clock: Clock,
-        mut stop: oneshot::Receiver<()>,
-    ) -> Delivered {
-        let Self { mut client, mut delivered } = self;
-        let mut guide = Some(guide);
-        loop {
-            let end = delivered.stay(client, None, &mut guide, shared, clock, &mut stop).await;
-            let at_us = clock.now_us();
-            let Some(guide) = &mut guide else { return delivered };
-            match end {
-                End::Stopped => return delivered,
-                End::Leaves => delivered.losses.push(Loss::ordered(at_us)),
-                End::Closed(closed) => {
-                    delivered.losses.push(Loss::by(&closed, at_us));
-                    guide.move_on();
-                }
-            }
-            client = tokio::select! {
-                client = delivered.come_back_somewhere(guide, at_us, shared, clock) => client,
-                _ = &mut stop => return delivered,
-            };
-        }
-    }
 }
 
 impl Delivered {
-    async fn stay(
+    /// Receives until the stay ends.
+    pub(super) async fn stay(
         &mut self,
         client: Client,
         leaves_at: Option<Instant>,
@@ -194,53 +165,11 @@ impl Delivered {
         }
     }
 
-    /// Reads nothing as long as that is the order, if it is one of those who are to be slow. Returns whether it was told to
-    /// stop meanwhile.
-    async fn is_stopped_in_pause(&self, guide: &mut Option<Guide>, stop: &mut oneshot::Receiver<()>) -> bool {
-        let Some(guide) = guide.as_mut().filter(|_| is_slow(self.ledger.subscriber)) else {
-            return false;
-        };
-        tokio::select! {
-            () = guide.may_read() => false,
-            _ = stop => true,
-        }
-    }
-
     fn leave(&mut self, habit: Habit, shared: &Shared) {
         if !habit.recovers {
             self.ledger.leave();
         }
         shared.subscriber_away(self.ledger.subscriber, habit.recovers);
-    }
-
-    /// Connects to wherever it can, and asks for what it missed since the connection ended at `lost_us`.
-    async fn come_back_somewhere(
-        &mut self,
-        guide: &mut Guide,
-        lost_us: u32,
-        shared: &Shared,
-        clock: Clock,
-    ) -> Client {
-        let recovers = shared.survival.as_ref().is_none_or(|survival| survival.recovers);
-        let channel = &shared.channels[self.seat.channel];
-        let mut pauses = Pauses::new();
-        loop {
-            self.seat.addr = shared.servers[guide.server()];
-            let after_seq = recovers.then(|| self.ledger.position());
-            match subscribe(&self.seat, channel, after_seq).await {
-                Ok((client, last_seq, recovered)) => {
-                    // What a server doesn't recover stays owed, and the audit misses it.
-                    if recovered {
-                        self.ledger.recover(last_seq);
-                    }
-                    self.recovering = Some((lost_us, last_seq));
-                    self.is_recovered(clock.now_us());
-                    return client;
-                }
-                Err(_) => guide.move_on(),
-            }
-            sleep(pauses.next()).await;
-        }
     }
 
     async fn come_back(&mut self, habit: Habit, shared: &Shared, clock: Clock) -> anyhow::Result<Client> {
@@ -264,7 +193,7 @@ impl Delivered {
     }
 
     /// Notes the end of a recovery.
-    fn is_recovered(&mut self, at_us: u32) {
+    pub(super) fn is_recovered(&mut self, at_us: u32) {
         if let Some((began_us, last_seq)) = self.recovering
             && self.ledger.position() >= last_seq
         {
@@ -275,7 +204,7 @@ impl Delivered {
 }
 
 /// Connects and subscribes; returns the channel's last number, and whether what comes up to it follows.
-async fn subscribe(
+pub(super) async fn subscribe(
     seat: &Seat,
     channel: &str,
     after_seq: Option<u64>,

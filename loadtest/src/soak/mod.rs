@@ -77,7 +77,7 @@ pub(crate) async fn soak(
             let begins = QUIET_BEFORE + EVERY * minute;
             let at = |after| sleep_until(Instant::from_std(clock.moment(begins + after)));
             at(Duration::ZERO).await;
-            fault.strike(site, LENGTH).await?;
+            Box::pin(fault.strike(site, LENGTH)).await?;
             at(HOME_AFTER).await;
             site.survival.order(Order::GoHome);
             at(LOOK_AFTER).await;

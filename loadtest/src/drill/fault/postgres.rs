@@ -6,9 +6,9 @@ use tokio::time::sleep;
 
 use crate::drill::site::{Site, pass};
 
-/// Makes every commit take 100 ms longer, as a slow disk would.
+/// Makes every commit take 50 ms longer, as a slow disk would.
 const SLOW: [&str; 3] = [
-    "ALTER SYSTEM SET commit_delay = 100000",
+    "ALTER SYSTEM SET commit_delay = 50000",
     "ALTER SYSTEM SET commit_siblings = 0",
     "SELECT pg_reload_conf()",
 ];
@@ -52,7 +52,8 @@ pub(super) async fn freeze(site: &mut Site<'_>, length: Duration) -> anyhow::Res
 
 pub(super) async fn slow(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
     let postgres = site.lab.postgres();
-    site.outage("PostgreSQL slow", postgres.execute(&SLOW), pass(length), postgres.execute(&USUAL)).await
+    let (slow, usual) = (Box::pin(postgres.execute(&SLOW)), Box::pin(postgres.execute(&USUAL)));
+    site.outage("PostgreSQL slow", slow, pass(length), usual).await
 }
 
 pub(super) async fn disk_full(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@ mod capacity;
 #[path = "../it/support/load.rs"]
 mod load;
 mod omission;
+mod overload;
 mod verdicts;
 
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod drills;
 #[path = "../it/support/load.rs"]
 mod load;
 mod omission;
+mod overload;
 mod verdicts;
 
 use std::path::PathBuf;

@@ -45,6 +45,7 @@ Examples:
   hopline-loadtest saturate                              how many durable messages a second?
   hopline-loadtest drill all                             what happens when things break?
   hopline-loadtest idle                                  what does an idle connection cost?
+  hopline-loadtest overload                              what if far too much comes?
   hopline-loadtest render                                after a change of observability/budget.toml";
 
 /// Starts a lab, loads it on a fixed schedule, audits every message, and says which of the architecture

@@ -9,7 +9,7 @@ use hopline::hop::Hop;
 use serde::Serialize;
 
 use crate::{
-    audit::{Answer, Evidence, Record},
+    audit::{Answer, Evidence},
     latency::{Key, Latencies, Measure, Series, Summary, samples_min},
     run::Outcome,
 };
@@ -24,7 +24,7 @@ const NORMAL_FACTOR: f64 = 2.0;
 const SECOND_US: u32 = 1_000_000;
 const TOTAL: Key = Key { measure: Measure::Hop(Hop::Total), origin: None, recipient: None };
 
-/// What became of the messages that were due in a phase.
+/// A phase: what was offered and answered in it, and how long it took what was due in it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Fate {
     pub(crate) seconds: f64,
@@ -66,9 +66,13 @@ impl Fate {
 
     fn count(&mut self, evidence: &Evidence, phase: &Phase) {
         let one = 1.0 / self.seconds;
-        let due = |(_, record): &(u32, &Record)| phase.us.contains(&record.intended_us);
-        for (_, record) in evidence.records.iter().filter(due) {
-            self.offered_per_s += one;
+        for (_, record) in evidence.records.iter().filter(|(_, record)| record.was_sent()) {
+            if phase.us.contains(&record.intended_us) {
+                self.offered_per_s += one;
+            }
+            if !phase.us.contains(&record.answered_us) {
+                continue;
+            }
             match record.answer {
                 Answer::Acknowledged { .. } => self.accepted_per_s += one,
                 Answer::Refused(code) => *self.refused_per_s.entry(code.as_str()).or_default() += one,

@@ -26,6 +26,7 @@ pub mod persist;
 pub mod protocol;
 pub mod publish;
 pub mod receive;
+pub mod schema;
 pub mod send;
 pub mod server;
 pub mod shutdown;

@@ -2,12 +2,14 @@
 
 mod args;
 mod check;
+mod files;
+mod services;
 
 use std::{net::SocketAddr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
-pub use args::ServeArgs;
+pub use args::{DatabaseArgs, ServeArgs};
 pub use check::{ConfigErrors, Problem};
 
 use crate::{
@@ -28,6 +30,8 @@ pub struct Config {
     pub http: listener::Limits,
     /// How to reach PostgreSQL.
     pub database: Database,
+    /// Whether the server brings the schema up to date; else it only looks whether it is.
+    pub migrate: bool,
     /// The group commit.
     pub persist: Persist,
     /// The way between servers.

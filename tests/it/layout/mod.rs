@@ -39,9 +39,10 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("telemetry", &["hop", "protocol"]),
     ("config", &["listener", "protocol"]),
     ("listener", &[]),
+    ("schema", &["config::Database", "history"]),
     ("shutdown", &[]),
     ("server", &[ANYTHING]),
-    ("main", &["config", "fault", "operate", "server", "shutdown", "telemetry"]),
+    ("main", &["config", "fault", "operate", "schema", "server", "shutdown", "telemetry"]),
     ("lib", &[]),
 ];
 

@@ -31,3 +31,4 @@ pub mod send;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;

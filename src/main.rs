@@ -51,7 +51,9 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => Config::new(&args).map_err(Failure::from).and_then(serve),
-        Command::Migrate(args) => Database::new(&args).map_err(Failure::from).and_then(migrate),
+        Command::Migrate(args) => {
+            Database::new(&args).map_err(Failure::from).and_then(|database| ask(schema::migrate(&database)))
+        }
         Command::Health(args) => ask(operate::health(&args)),
         Command::Fault(args) => ask(operate::fault(&args)),
     };
@@ -67,10 +69,6 @@ fn main() -> ExitCode {
 #[tokio::main(flavor = "current_thread")]
 async fn ask<E: Into<Failure>>(question: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
     question.await.map_err(E::into)
-}
-
-fn migrate(database: Database) -> Result<(), Failure> {
-    ask(async { schema::migrate(&database).await })
 }
 
 #[tokio::main]

@@ -23,17 +23,17 @@ pub enum SchemaError {
 
 /// `hopline migrate`: brings the schema up to date.
 pub async fn migrate(config: &config::Database) -> Result<(), SchemaError> {
-    bring_up_to_date(&History::new(config)).await
+    prepare(&History::new(config), true).await
 }
 
-/// Brings the schema up to date, in a database that may still be starting.
-pub async fn bring_up_to_date(history: &History) -> Result<(), SchemaError> {
-    once_started(async || history.migrate().await).await.map_err(SchemaError::Migrate)
-}
-
-/// Fails unless someone has brought the schema up to date.
-pub async fn check(history: &History) -> Result<(), SchemaError> {
-    once_started(async || history.check_schema().await).await.map_err(SchemaError::Check)
+/// Brings the schema up to date or, if that is someone else's, fails unless they have. The database may still be
+/// starting.
+pub async fn prepare(history: &History, may_migrate: bool) -> Result<(), SchemaError> {
+    if may_migrate {
+        once_started(async || history.migrate().await).await.map_err(SchemaError::Migrate)
+    } else {
+        once_started(async || history.check_schema().await).await.map_err(SchemaError::Check)
+    }
 }
 
 /// Waits for a database that is still starting; any other failure is final.

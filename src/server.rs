@@ -71,11 +71,8 @@ pub async fn run(
     let public_listener = listen(config.listen).await?;
     let admin_listener = listen(config.admin_listen).await?;
     let history = History::new(&config.database);
-    let schema = async {
-        if config.migrate { schema::bring_up_to_date(&history).await } else { schema::check(&history).await }
-    };
     tokio::select! {
-        prepared = schema => prepared?,
+        prepared = schema::prepare(&history, config.migrate) => prepared?,
         () = shutdown.cancelled() => return Ok(()),
     }
     let addresses = Ready {
@@ -98,7 +95,7 @@ pub async fn run(
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-    let admin = admin::routes(metrics, history.clone());
+    let admin = admin::routes(metrics, history.clone()).merge(health::routes(health.clone()));
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
@@ -108,8 +105,10 @@ pub async fn run(
         draining: shutdown.clone(),
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
-    let mut public = tokio::spawn(listener::serve(public_listener, public, config.http, shutdown.clone()));
-    let admin = tokio::spawn(listener::serve(admin_listener, admin, config.http, CancellationToken::new()));
+    let mut public =
+        tokio::spawn(listener::serve(public_listener, config.tls, public, config.http, shutdown.clone()));
+    let admin =
+        tokio::spawn(listener::serve(admin_listener, None, admin, config.http, CancellationToken::new()));
 
     ready(&addresses);
     tokio::select! {

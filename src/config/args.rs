@@ -16,6 +16,14 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: String,
 
+    /// PEM file with the certificate for clients and those that lead to an authority: clients then talk TLS
+    #[arg(long, env = "HOPLINE_TLS_CERT_FILE", value_name = "FILE")]
+    pub(super) tls_cert_file: Option<PathBuf>,
+
+    /// PEM file with the certificate's key
+    #[arg(long, env = "HOPLINE_TLS_KEY_FILE", value_name = "FILE")]
+    pub(super) tls_key_file: Option<PathBuf>,
+
     /// Address for operators and Prometheus
     #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub(super) admin_listen: String,
@@ -24,7 +32,7 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_HTTP_CONNECTIONS_MAX", value_name = "N", default_value = "1024")]
     pub(super) http_connections_max: String,
 
-    /// How long a client may take for the head of a request
+    /// How long a client may take for a TLS handshake, and for the head of a request
     #[arg(long, env = "HOPLINE_REQUEST_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) request_timeout_ms: String,
 
@@ -140,14 +148,14 @@ pub struct ServeArgs {
 #[derive(Debug, Clone, Args)]
 pub struct DatabaseArgs {
     /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `?sslmode=verify-full` for TLS
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub(super) database_url: Option<String>,
+    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(super) url: Option<String>,
 
     /// File with the password for PostgreSQL, instead of one in the URL
-    #[arg(long, env = "HOPLINE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
-    pub(super) database_password_file: Option<PathBuf>,
+    #[arg(long = "database-password-file", env = "HOPLINE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
 
     /// PEM file with further authorities that may vouch for PostgreSQL
-    #[arg(long, env = "HOPLINE_DATABASE_CA_FILE", value_name = "FILE")]
-    pub(super) database_ca_file: Option<PathBuf>,
+    #[arg(long = "database-ca-file", env = "HOPLINE_DATABASE_CA_FILE", value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
 }

@@ -53,7 +53,7 @@ impl Checker {
     pub(super) fn check<T>(check: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, ConfigErrors> {
         let mut checker = Self(Vec::new());
         match check(&mut checker) {
-            Some(checked) if checker.0.is_empty() => Ok(checked),
+            Some(value) if checker.0.is_empty() => Ok(value),
             _ => Err(ConfigErrors(checker.0)),
         }
     }
@@ -67,6 +67,7 @@ impl Checker {
         let listen = self.parse("--listen", &args.listen);
         let admin_listen = self.parse("--admin-listen", &args.admin_listen);
         let http = self.http(args);
+        let tls = self.tls(args);
         let database = self.database(&args.database, &args.database_connections);
         let persist = self.persist(args);
         let broker = self.broker(args);
@@ -76,6 +77,7 @@ impl Checker {
         Some(Config {
             node: node?,
             listen: listen?,
+            tls: tls?,
             admin_listen: admin_listen?,
             http: http?,
             database: database?,

@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path};
 
-use rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
-use super::check::Checker;
+use super::{ServeArgs, check::Checker};
+use crate::tls::Tls;
 
 /// A larger file is not what was meant.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -46,6 +47,36 @@ impl Checker {
             self.add(flag, format!("{} holds no certificates in PEM format", path.display()));
         }
         certificates
+    }
+
+    /// The key of a certificate.
+    fn key(&mut self, flag: &'static str, path: &Path) -> Option<PrivateKeyDer<'static>> {
+        let key = PrivateKeyDer::from_pem_slice(&self.file(flag, path)?).ok();
+        if key.is_none() {
+            self.add(flag, format!("{} holds no private key in PEM format", path.display()));
+        }
+        key
+    }
+
+    /// TLS for clients.
+    pub(super) fn tls(&mut self, args: &ServeArgs) -> Given<Tls> {
+        let (certificate_path, key_path) = match (&args.tls_cert_file, &args.tls_key_file) {
+            (Some(certificate), Some(key)) => (certificate, key),
+            (None, None) => return Some(None),
+            (Some(_), None) => {
+                self.add("--tls-key-file", "is required where there is a --tls-cert-file");
+                return None;
+            }
+            (None, Some(_)) => {
+                self.add("--tls-cert-file", "is required where there is a --tls-key-file");
+                return None;
+            }
+        };
+        let pem = self.file("--tls-cert-file", certificate_path);
+        let chain = pem.and_then(|pem| self.certificates("--tls-cert-file", certificate_path, &pem));
+        let key = self.key("--tls-key-file", key_path);
+        let tls = Tls::new(chain?, key?);
+        tls.map(Some).map_err(|error| self.add("--tls-key-file", format!("can't be used: {error}"))).ok()
     }
 
     /// The content of a file.

@@ -15,6 +15,7 @@ pub use check::{ConfigErrors, Problem};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
+    tls::Tls,
 };
 
 /// All that a server needs to know before it starts.
@@ -24,6 +25,8 @@ pub struct Config {
     pub node: SenderName,
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// TLS where clients connect; without it they talk plainly.
+    pub tls: Option<Tls>,
     /// Where operators and Prometheus connect.
     pub admin_listen: SocketAddr,
     /// What both listeners allow.

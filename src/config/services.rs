@@ -14,10 +14,10 @@ impl Database {
 
 impl Checker {
     pub(super) fn database(&mut self, args: &DatabaseArgs, connections: &str) -> Option<Database> {
-        let url = self.required("--database-url", args.database_url.as_deref(), "DATABASE_URL");
+        let url = self.required("--database-url", args.url.as_deref(), "DATABASE_URL");
         let options = url.and_then(|url| self.parse_secret::<PgConnectOptions>("--database-url", url));
-        let password = self.password("--database-password-file", args.database_password_file.as_deref());
-        let authorities = self.authorities("--database-ca-file", args.database_ca_file.as_deref());
+        let password = self.password("--database-password-file", args.password_file.as_deref());
+        let authorities = self.authorities("--database-ca-file", args.ca_file.as_deref());
         let connections_max = self.number("--database-connections", connections, 1..=1000);
         let (mut options, connections_max) = (options?, connections_max?);
         if let Some(password) = password? {

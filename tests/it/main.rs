@@ -28,4 +28,5 @@ mod slow_client;
 mod subscribe;
 mod support;
 mod telemetry;
+mod tls;
 mod trace;

@@ -88,3 +88,105 @@ impl Checker {
         read().map_err(|error| self.add(flag, format!("can't read {}: {error}", path.display()))).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::{Config, ConfigErrors};
+
+    const DATABASE: &str = "--database-url=postgres://u@h/d";
+    const DATABASE_TLS: &str = "--database-url=postgres://u@h/d?sslmode=verify-full";
+    const REDIS: &str = "--redis-url=redis://h/";
+    const REDIS_TLS: &str = "--redis-url=rediss://h/";
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    /// The problems' flags, and all that is shown of the configuration.
+    fn check(flags: &[String]) -> (Vec<&'static str>, String) {
+        let flags = ["hopline", DATABASE, REDIS].into_iter().chain(flags.iter().map(String::as_str));
+        match Config::new(&Cli::parse_from(flags).serve) {
+            Ok(config) => (Vec::new(), format!("{config:?}")),
+            Err(errors) => {
+                let shown = errors.to_string();
+                let ConfigErrors(problems) = errors;
+                (problems.iter().map(|problem| problem.flag).collect(), shown)
+            }
+        }
+    }
+
+    /// A folder with two certificates and their keys, and files that are neither these nor passwords.
+    fn folder() -> TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        for name in ["one", "two"] {
+            let CertifiedKey { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
+            write(&format!("{name}.pem"), &cert.pem());
+            write(&format!("{name}.key"), &signing_key.serialize_pem());
+        }
+        write("lines", "one-secret\nanother-secret\n");
+        write("empty", "\n");
+        write("password", "one-secret\n");
+        folder
+    }
+
+    #[test]
+    fn files_that_are_not_what_they_should_be_are_named_and_their_content_is_not_shown() {
+        let folder = folder();
+        let cases: [(&[&str], &[&str]); 14] = [
+            (&["--database-password-file=lines"], &["--database-password-file"]),
+            (&["--redis-password-file=empty"], &["--redis-password-file"]),
+            (&["--redis-password-file=none"], &["--redis-password-file"]),
+            (&[DATABASE_TLS, "--database-ca-file=lines"], &["--database-ca-file"]),
+            (&[REDIS_TLS, "--redis-ca-file=one.key"], &["--redis-ca-file"]),
+            (&["--database-ca-file=one.pem"], &["--database-ca-file"]),
+            (&["--redis-ca-file=one.pem"], &["--redis-ca-file"]),
+            (&["--redis-url=rediss://h/#insecure"], &["--redis-url"]),
+            (&["--tls-cert-file=one.pem"], &["--tls-key-file"]),
+            (&["--tls-key-file=one.key"], &["--tls-cert-file"]),
+            (&["--tls-cert-file=one.key", "--tls-key-file=one.pem"], &["--tls-cert-file", "--tls-key-file"]),
+            (&["--tls-cert-file=one.pem", "--tls-key-file=two.key"], &["--tls-key-file"]),
+            (&["--tls-cert-file=none", "--tls-key-file=lines"], &["--tls-cert-file", "--tls-key-file"]),
+            (&["--tls-cert-file=.", "--redis-password-file=."], &["--tls-key-file", "--redis-password-file"]),
+        ];
+        for (flags, wrong) in cases {
+            let (found, shown) = check(&below(&folder, flags));
+            assert_eq!(found, wrong, "{flags:?}: {shown}");
+            assert!(!shown.contains("secret") && !shown.contains("PRIVATE"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_what_they_should_be_are_taken_and_their_content_is_not_shown() {
+        let folder = folder();
+        let flags = below(
+            &folder,
+            &[
+                DATABASE_TLS,
+                "--database-ca-file=one.pem",
+                "--database-password-file=password",
+                REDIS_TLS,
+                "--redis-ca-file=two.pem",
+                "--redis-password-file=password",
+                "--tls-cert-file=one.pem",
+                "--tls-key-file=one.key",
+            ],
+        );
+        let (found, shown) = check(&flags);
+        assert_eq!(found, [""; 0], "{shown}");
+        assert!(!shown.contains("secret") && !shown.contains("PRIVATE"), "{shown}");
+    }
+
+    /// The flags, with files in the folder.
+    fn below(folder: &TempDir, flags: &[&str]) -> Vec<String> {
+        let path = folder.path().display();
+        flags.iter().map(|flag| flag.replace("-file=", &format!("-file={path}/"))).collect()
+    }
+}

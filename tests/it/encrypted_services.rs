@@ -89,7 +89,7 @@ async fn messages_travel_encrypted_and_only_services_that_the_authority_vouches_
         assert_eq!(alice.publish("general", "x").await.seq, seq);
     }
     reader.receives(1..=10).await;
-    assert_eq!(metric(b.admin_addr(), "hopline_healed_messages_total", &[]).await, 0.0);
+    assert!(metric(b.admin_addr(), "hopline_healed_messages_total", &[]).await < 1.0);
     let encrypted: Vec<bool> = sqlx::query_scalar(
         "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
          WHERE application_name = 'hopline'",
@@ -108,7 +108,7 @@ async fn messages_travel_encrypted_and_only_services_that_the_authority_vouches_
     assert!(wrong.contains("UnknownIssuer"), "{wrong}");
     let d = start(&lab, "d", &flags(&lab, port, &authority, &stranger)).await.unwrap();
     metric_reaches(d.admin_addr(), "hopline_broker_losses_total", &["closed"], 3.0).await;
-    assert_eq!(metric(d.admin_addr(), "hopline_broker_connected", &[]).await, 0.0);
+    assert!(metric(d.admin_addr(), "hopline_broker_connected", &[]).await < 1.0);
     assert!(d.log().contains("invalid peer certificate"), "{}", d.log());
 }
 
@@ -122,7 +122,7 @@ async fn a_service_with_the_certificate_of_another_one_is_refused() {
     let flags = flags(&lab, port, &authority, &authority);
     let a = start(&lab, "a", &flags[2..]).await.unwrap();
     metric_reaches(a.admin_addr(), "hopline_broker_losses_total", &["closed"], 3.0).await;
-    assert_eq!(metric(a.admin_addr(), "hopline_broker_connected", &[]).await, 0.0);
+    assert!(metric(a.admin_addr(), "hopline_broker_connected", &[]).await < 1.0);
 
     encrypt_postgres(&lab, &other).await;
     let refused = start(&lab, "b", &flags).await.unwrap_err();

@@ -52,7 +52,7 @@ async fn servers_do_all_their_work_with_the_rights_of_the_stack_and_show_no_pass
     late.receives(1..=10).await;
     let ready = reqwest::get(format!("http://{}/readyz", a.public_addr())).await.unwrap();
     assert!(ready.text().await.unwrap().contains(r#""broker":"ok""#));
-    assert_eq!(metric(b.admin_addr(), "hopline_healed_messages_total", &[]).await, 0.0);
+    assert!(metric(b.admin_addr(), "hopline_healed_messages_total", &[]).await < 1.0);
 
     let query = "SELECT DISTINCT usename::text FROM pg_stat_activity WHERE application_name = 'hopline'";
     let roles: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut database(&lab).await).await.unwrap();
@@ -109,7 +109,7 @@ async fn the_servers_role_can_neither_change_nor_remove_nor_read_what_is_not_the
     ];
     for statement in forbidden {
         let error = server.execute(statement).await.expect_err(statement);
-        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default();
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         assert_eq!(code, INSUFFICIENT_PRIVILEGE, "{statement}: {error}");
     }
     let counter: i64 =

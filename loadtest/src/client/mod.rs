@@ -75,7 +75,7 @@ impl Client {
 
     async fn connect_by(addr: SocketAddr, sender: &str, tls: Option<&Tls>) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
-        timeout(CONNECT_LIMIT, Self::connect_unhurried(addr, sender, tls))
+        timeout(CONNECT_LIMIT, Box::pin(Self::connect_unhurried(addr, sender, tls)))
             .await
             .map_err(|_| failed(format!("no hello within {CONNECT_LIMIT:?}")))?
     }

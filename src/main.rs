@@ -30,7 +30,7 @@ enum Command {
         hopline serve --node a --database-url postgres://localhost/hopline --redis-url redis://localhost/\n\n\
         Logs go to standard error; RUST_LOG filters them (default: hopline=info,warn).")]
     Serve(Box<ServeArgs>),
-    /// Bring the database's schema up to date, as the role that owns it; then `serve --no-migrate` needs none of its rights
+    /// Bring the database's schema up to date, as the role that owns it
     Migrate(DatabaseArgs),
     /// Say nothing if a server is ready, else what it lacks
     Health(HealthArgs),

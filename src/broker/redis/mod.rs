@@ -117,7 +117,7 @@ impl Supervisor {
             match self.open().await {
                 Ok(session) => self.keep(session).await,
                 Err(error) => {
-                    tracing::warn!(error = error.category(), "Redis can't be reached; trying again");
+                    tracing::warn!(%error, "Redis can't be reached; trying again");
                     metrics().broker_losses.of(BrokerLoss::Closed).increment(1);
                 }
             }

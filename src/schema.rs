@@ -1,0 +1,61 @@
+//! The schema at the start: brought up to date by whoever owns it, looked at by a server that does not.
+
+use std::{io, time::Duration};
+
+use sqlx::migrate::MigrateError;
+use tokio::time::sleep;
+
+use crate::{config, history::Postgres};
+
+/// Attempts to reach PostgreSQL, one a second.
+const ATTEMPTS: u32 = 30;
+
+/// Why there is no schema to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// PostgreSQL can't be reached, or its schema can't be brought up to date.
+    #[error("can't prepare the database: {0}")]
+    Migrate(MigrateError),
+    /// The schema is not there, is older than this program, or may not be looked at.
+    #[error("the schema is not ready: {0}; run `hopline migrate` as the role that owns it")]
+    Check(MigrateError),
+}
+
+/// `hopline migrate`: brings the schema up to date.
+pub async fn migrate(config: &config::Database) -> Result<(), SchemaError> {
+    prepare(&Postgres::new(config), true).await
+}
+
+/// Brings the schema up to date or, if that is someone else's, fails unless they have. The database may still be
+/// starting.
+pub async fn prepare(history: &Postgres, may_migrate: bool) -> Result<(), SchemaError> {
+    if may_migrate {
+        once_started(async || history.migrate().await).await.map_err(SchemaError::Migrate)
+    } else {
+        once_started(async || history.check_schema().await).await.map_err(SchemaError::Check)
+    }
+}
+
+/// Waits for a database that is still starting; any other failure is final.
+async fn once_started(attempt: impl AsyncFn() -> Result<(), MigrateError>) -> Result<(), MigrateError> {
+    for number in 1.. {
+        match attempt().await {
+            Err(MigrateError::Execute(error)) if number < ATTEMPTS && is_starting(&error) => {
+                tracing::warn!(%error, number, "PostgreSQL is not ready; trying again");
+                sleep(Duration::from_secs(1)).await;
+            }
+            done => return done,
+        }
+    }
+    Ok(())
+}
+
+/// Whether PostgreSQL doesn't listen yet, or says that it isn't ready (`cannot_connect_now`). A certificate that is
+/// not believed is invalid data, and stays it.
+fn is_starting(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(error) => error.kind() != io::ErrorKind::InvalidData,
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("57P03"),
+        other => matches!(other, sqlx::Error::PoolTimedOut),
+    }
+}

@@ -3,7 +3,10 @@
 
 use std::fmt::Debug;
 
-use hopline::protocol::{HistoryPage, Message, ServerFrame, Timing};
+use hopline::{
+    hop::{Origin, Recipient},
+    protocol::{HistoryPage, Message, ServerFrame, Timing},
+};
 use serde::de::IgnoredAny;
 
 use crate::{
@@ -74,7 +77,10 @@ pub fn report(text: &str) {
     let comparison = Comparison::of(std::slice::from_ref(&run), std::slice::from_ref(&run), &limits);
     for one in &comparison.compared {
         assert!(matches!(one.change, Change::None | Change::Unclear), "{one:?}");
-        assert!((one.ratio - 1.0).abs() < f64::EPSILON && one.low <= 1.0 && one.high >= 1.0, "{one:?}");
+        assert!(
+            one.low <= one.ratio && one.ratio <= one.high && (one.ratio - 1.0).abs() < f64::EPSILON,
+            "{one:?}"
+        );
     }
 }
 
@@ -121,8 +127,7 @@ fn name(figure: Figure) -> String {
     };
     match figure {
         Figure::Latency(Key { measure, origin, recipient }, stat) => {
-            let qualifier =
-                origin.map(hopline::hop::Origin::as_str).or(recipient.map(hopline::hop::Recipient::as_str));
+            let qualifier = origin.map(Origin::as_str).or(recipient.map(Recipient::as_str));
             let qualifier = qualifier.map(|it| format!(".{it}")).unwrap_or_default();
             let stat = match stat {
                 Stat::Percentile(percentile) => format!("p{percentile}"),

@@ -111,9 +111,11 @@ impl Network {
     /// When a server gets a message, and perhaps gets it again.
     fn arrivals(&self) -> Vec<Duration> {
         let (random, weather) = (&mut *self.random.lock().unwrap(), *self.weather.lock().unwrap());
-        let count = if random.random_bool(weather.lost) { 0 } else { 1 };
-        let count = count + usize::from(random.random_bool(weather.repeated));
-        (0..count).map(|_| Duration::from_millis(random.random_range(0..=weather.delay_ms_max))).collect()
+        let arrives = !random.random_bool(weather.lost);
+        let repeated = random.random_bool(weather.repeated);
+        (0..u8::from(arrives) + u8::from(repeated))
+            .map(|_| Duration::from_millis(random.random_range(0..=weather.delay_ms_max)))
+            .collect()
     }
 
     fn publish(self: &Arc<Self>, envelope: &Envelope) {
@@ -145,7 +147,9 @@ impl Broker for ServerLink {
         if self.network.state(self.server) == LinkState::Down {
             return Err(PublishError::Down);
         }
-        batch.iter().for_each(|envelope| self.network.publish(envelope));
+        for envelope in batch {
+            self.network.publish(envelope);
+        }
         sleep(Duration::from_millis(1)).await;
         Ok(())
     }

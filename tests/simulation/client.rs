@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws;
+use axum::{body::Bytes, extract::ws};
 use hopline::protocol::{ChannelName, ClientFrame, ErrorCode, Message, SenderName, ServerFrame};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tokio::{
@@ -96,7 +96,7 @@ impl Client {
                         }
                     }
                     Some(ws::Message::Ping(_)) => {
-                        let _ = end.outgoing.send(ws::Message::Pong(Default::default())).await;
+                        let _ = end.outgoing.send(ws::Message::Pong(Bytes::new())).await;
                     }
                     Some(ws::Message::Close(Some(close))) => {
                         self.say(&format!("is closed as {}", close.reason));
@@ -156,7 +156,7 @@ impl Client {
             }
             ServerFrame::Hello { .. } => {}
             unexpected => {
-                return self.violate("a frame came that must not", format!("{unexpected:?} in {here:?}"));
+                return self.violate("a frame came that must not", &format!("{unexpected:?} in {here:?}"));
             }
         }
         Some(())
@@ -179,16 +179,16 @@ impl Client {
         let expected = database.next_after(&self.channel, have.expect("it is subscribed"));
         let Some(expected) = expected.filter(|expected| expected.seq == message.seq) else {
             return self
-                .violate("a message is missing or repeated", format!("{} after {have:?}", message.seq));
+                .violate("a message is missing or repeated", &format!("{} after {have:?}", message.seq));
         };
         if (Message { timing: None, ..message }) != expected {
-            return self.violate("a message is not the one that was committed", format!("{expected:?}"));
+            return self.violate("a message is not the one that was committed", &format!("{expected:?}"));
         }
         *have = Some(expected.seq);
         Some(())
     }
 
-    fn violate(&self, what: &'static str, details: String) -> Option<()> {
+    fn violate(&self, what: &'static str, details: &str) -> Option<()> {
         self.log.violate(what, format!("client {}: {details}", self.number));
         None
     }

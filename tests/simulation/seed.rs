@@ -25,7 +25,7 @@ pub(crate) enum Broken {
 }
 
 /// No simulation takes longer, in virtual time.
-const DURATION_MAX: Duration = Duration::from_secs(600);
+const DURATION_MAX: Duration = Duration::from_mins(10);
 /// Seeds that are tried unless told otherwise.
 const SEEDS: u64 = 200;
 /// Events that are shown of a simulation that fails, unless it is the only one.

@@ -1,11 +1,21 @@
 //! Histograms as reports carry them: `HdrHistogram`'s compressed V2 form, in base64.
 
-use anyhow::Context;
+use std::io::Read;
+
+use anyhow::{Context, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use flate2::read::ZlibDecoder;
 use hdrhistogram::{
     Histogram,
     serialization::{Deserializer, Serializer, V2DeflateSerializer},
 };
+
+/// The head of the V2 form, before its counts.
+const HEAD_BYTES: usize = 40;
+/// More than any histogram of ours takes when it is inflated.
+const INFLATED_BYTES_MAX: u64 = 1 << 20;
+/// More values than any run has: sums of a report's histograms are far from overflowing.
+const VALUES_MAX: u64 = 1 << 48;
 
 /// A histogram without its empty buckets: values in microseconds, ascending, and how often each came.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +37,15 @@ impl Counts {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let bytes = STANDARD.decode(text).context("a histogram isn't base64")?;
+        let inflated = inflate(&STANDARD.decode(text).context("a histogram isn't base64")?)?;
         let histogram: Histogram<u64> = Deserializer::new()
-            .deserialize(&mut bytes.as_slice())
+            .deserialize(&mut inflated.as_slice())
             .map_err(|error| anyhow::anyhow!("a histogram can't be read: {error}"))?;
         let recorded = histogram.iter_recorded();
-        Ok(Self(recorded.map(|one| (one.value_iterated_to(), one.count_at_value())).collect()))
+        let counts: Vec<_> = recorded.map(|one| (one.value_iterated_to(), one.count_at_value())).collect();
+        let values = counts.iter().fold(0_u64, |sum, (_, count)| sum.saturating_add(*count));
+        ensure!(values <= VALUES_MAX, "a histogram holds {values} values");
+        Ok(Self(counts))
     }
 
     /// Everything that these hold.
@@ -66,8 +79,25 @@ impl Counts {
     }
 }
 
+/// The V2 form inside the compressed one. Its head is checked, because it says how much memory to take.
+fn inflate(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
+    // A cookie and the length come before what is compressed.
+    let deflated = bytes.get(8..).context("a histogram is cut off")?;
+    let mut inflated = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(INFLATED_BYTES_MAX)
+        .read_to_end(&mut inflated)
+        .context("a histogram can't be inflated")?;
+    let Some(&[_, _, _, _, a, b, c, d]) = inflated.first_chunk() else { bail!("a histogram has no head") };
+    let counts_bytes = inflated.len().saturating_sub(HEAD_BYTES);
+    ensure!(usize::try_from(u32::from_be_bytes([a, b, c, d])) == Ok(counts_bytes), "a histogram is cut off");
+    Ok(inflated)
+}
+
 #[cfg(test)]
 mod tests {
+    use flate2::{Compression, read::ZlibEncoder};
+
     use super::*;
 
     fn histogram(values: impl IntoIterator<Item = u64>) -> Histogram<u64> {
@@ -103,5 +133,31 @@ mod tests {
     fn what_is_no_histogram_is_an_error() {
         assert!(Counts::decode("?").is_err());
         assert!(Counts::decode("AAAA").is_err());
+        let good = STANDARD.decode(encode(&histogram([1, 2, 3]))).unwrap();
+        let cut = STANDARD.encode(&good[..good.len() - 6]);
+        assert!(Counts::decode(&cut).is_err());
+    }
+
+    /// A histogram of these counts, whatever its head says of their length.
+    fn written(length: Option<u32>, counts: &[u8]) -> String {
+        let mut inflated = inflate(&STANDARD.decode(encode(&histogram([1]))).unwrap()).unwrap();
+        inflated.truncate(HEAD_BYTES);
+        let length = length.unwrap_or_else(|| u32::try_from(counts.len()).unwrap());
+        inflated[4..8].copy_from_slice(&length.to_be_bytes());
+        inflated.extend_from_slice(counts);
+        let mut bytes = 0x1c84_9314_u32.to_be_bytes().to_vec();
+        let mut deflated = Vec::new();
+        ZlibEncoder::new(inflated.as_slice(), Compression::fast()).read_to_end(&mut deflated).unwrap();
+        bytes.extend(u32::try_from(deflated.len()).unwrap().to_be_bytes());
+        bytes.extend(deflated);
+        STANDARD.encode(bytes)
+    }
+
+    #[test]
+    fn a_histogram_takes_no_more_memory_than_it_has_and_counts_what_can_be_summed() {
+        assert_eq!(Counts::decode(&written(None, &[2, 4])).unwrap().count(), 3);
+        assert!(Counts::decode(&written(Some(u32::MAX), &[2, 4])).is_err());
+        let huge = [0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+        assert!(Counts::decode(&written(None, &huge)).is_err());
     }
 }

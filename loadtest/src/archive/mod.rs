@@ -12,6 +12,7 @@ use serde_json::Value;
 pub(crate) use counts::Counts;
 #[cfg(test)]
 pub(crate) use counts::encode;
+use wholes::SLICES_MAX;
 pub(crate) use wholes::{Whole, wholes};
 
 /// A run as its report tells of it.
@@ -130,6 +131,7 @@ impl Series {
 
 impl Row {
     fn series(self) -> anyhow::Result<Series> {
+        ensure!(self.slices.len() <= SLICES_MAX as usize, "a series has {} slices", self.slices.len());
         Ok(Series {
             whole: Counts::decode(&self.histogram)?,
             slices: self.slices.iter().map(|slice| Counts::decode(slice)).collect::<anyhow::Result<_>>()?,

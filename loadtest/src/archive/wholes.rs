@@ -6,7 +6,7 @@ use super::counts::encode;
 use crate::{latency::Latencies, run::Outcome};
 
 /// Slices of a run; a longer run has longer ones.
-const SLICES_MAX: u32 = 60;
+pub(super) const SLICES_MAX: u32 = 60;
 const SECOND_US: u32 = 1_000_000;
 
 /// A whole series, and how it went on: each histogram in `HdrHistogram`'s compressed V2 form, in base64. Values are

@@ -203,8 +203,8 @@ impl World {
     /// What a channel's subscribers are to get, as far as it is committed.
     fn owed(&self, channel: usize) -> Vec<u64> {
         let model = &self.channels[channel];
-        let behind = model.baseline.map_or(1..=0, |baseline| baseline + 1..=model.last_seq);
-        behind.filter(|seq| !self.absent.contains(seq)).collect()
+        let Some(baseline) = model.baseline else { return Vec::new() };
+        (baseline + 1..=model.last_seq).filter(|seq| !self.absent.contains(seq)).collect()
     }
 
     fn check(&self) {

@@ -31,6 +31,15 @@ fn parse(text: &str) -> Option<SpanContext> {
 /// The length of a `traceparent` of version 00.
 const LENGTH: usize = 55;
 
+/// Whether each part has its length: the propagator takes a short trace ID beside a long span ID.
+fn is_version_00(text: &str) -> bool {
+    let is_in_place = |(place, byte): (usize, u8)| match place {
+        2 | 35 | 52 => byte == b'-',
+        _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+    };
+    text.len() == LENGTH && text.starts_with("00") && text.bytes().enumerate().all(is_in_place)
+}
+
 /// What came with a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Incoming {
@@ -52,7 +61,7 @@ impl Incoming {
     pub fn read(traceparent: Option<&str>) -> Self {
         match traceparent {
             Some(text) if text.len() == LENGTH && text.ends_with("-00") => Self::Unsampled,
-            Some(text) if text.len() == LENGTH && text.starts_with("00-") => match parse(text) {
+            Some(text) if is_version_00(text) => match parse(text) {
                 Some(context) if context.is_sampled() => Self::Sampled(context),
                 Some(_) => Self::Unsampled,
                 None => Self::Nothing,
@@ -91,6 +100,8 @@ mod tests {
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7+01",
+            "00-0001-00000000000000000000000000000000000f067aa0b7-01",
+            "00-+bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             assert_eq!(Incoming::read(Some(bad)), Incoming::Nothing, "{bad}");
         }

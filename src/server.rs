@@ -4,7 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -68,8 +72,7 @@ pub async fn run(
     shutdown: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> Result<(), ServerError> {
-    let public_listener = listen(config.listen).await?;
-    let admin_listener = listen(config.admin_listen).await?;
+    let listeners = (listen(config.listen).await?, listen(config.admin_listen).await?);
     let history = Postgres::new(&config.database);
     tokio::select! {
         prepared = schema::prepare(&history, config.migrate) => prepared?,
@@ -77,63 +80,98 @@ pub async fn run(
     }
     let addresses = Ready {
         node: config.node.clone(),
-        public: address_of(&public_listener, config.listen),
-        admin: address_of(&admin_listener, config.admin_listen),
+        public: address_of(&listeners.0, config.listen),
+        admin: address_of(&listeners.1, config.admin_listen),
     };
-
-    // The path of a message, from its end to its beginning: each stage is given the next one.
-    let mut stages = JoinSet::new();
-    let (broker, events) = broker::start(&config.broker);
-    let (registrar, registrations) = Registrar::new();
-    let waiting = Waiting::new(config.client.waiting_bytes_max);
-    let stored = Arc::new(history.clone());
-    let receive = Receive::new(config.node.clone(), config.receive, broker.clone(), stored, waiting.clone());
-    let mut receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
-    let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
-    stages.spawn(publishing);
-    let committed = move |batch| publish.hand_over(batch);
-    let closing = CancellationToken::new();
-    let persist = Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
-
-    let connections = TaskTracker::new();
-    let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-    let admin = admin::routes(metrics, history.clone()).merge(health::routes(health.clone()));
-    let shared = Arc::new(Shared {
-        node: config.node,
-        config: config.client,
-        accept: Accept::new(persist, config.client.limits),
-        waiting,
-        registrar,
-        history: Arc::new(history),
-        draining: shutdown.clone(),
-    });
-    let public = http::routes(shared, connections.clone()).merge(health::routes(health));
-    let mut public =
-        tokio::spawn(listener::serve(public_listener, config.tls, public, config.http, shutdown.clone()));
-    let admin =
-        tokio::spawn(listener::serve(admin_listener, None, admin, config.http, CancellationToken::new()));
-
+    let shutdown_timeout = config.shutdown_timeout;
+    let mut running = Running::start(config, listeners, history, metrics, &shutdown);
     ready(&addresses);
-    tokio::select! {
-        // First, for stages may end because of it.
-        biased;
-        () = shutdown.cancelled() => {}
-        _ = &mut receiving => return Err(ServerError::Stage("receive")),
-        _ = stages.join_next() => return Err(ServerError::Stage("persist or publish")),
+    running.last_until(&shutdown).await?;
+    running.drain(shutdown_timeout).await
+}
+
+/// All that goes on in a server.
+struct Running {
+    public: JoinHandle<()>,
+    /// Each WebSocket connection is one of these.
+    connections: TaskTracker,
+    /// `persist` and `publish`, which stop once `closing` is cancelled and all is committed and published.
+    stages: JoinSet<()>,
+    closing: CancellationToken,
+    receiving: JoinHandle<()>,
+    admin: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(
+        config: Config,
+        (public_listener, admin_listener): (TcpListener, TcpListener),
+        history: Postgres,
+        metrics: Option<PrometheusHandle>,
+        shutdown: &CancellationToken,
+    ) -> Self {
+        // The path of a message, from its end to its beginning: each stage is given the next one.
+        let mut stages = JoinSet::new();
+        let (broker, events) = broker::start(&config.broker);
+        let (registrar, registrations) = Registrar::new();
+        let waiting = Waiting::new(config.client.waiting_bytes_max);
+        let stored = Arc::new(history.clone());
+        let receive =
+            Receive::new(config.node.clone(), config.receive, broker.clone(), stored, waiting.clone());
+        let receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
+        let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
+        stages.spawn(publishing);
+        let (committed, closing) = (move |batch| publish.hand_over(batch), CancellationToken::new());
+        let persist =
+            Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
+
+        let connections = TaskTracker::new();
+        let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
+        let admin = admin::routes(metrics, history.clone()).merge(health::routes(health.clone()));
+        let shared = Arc::new(Shared {
+            node: config.node,
+            config: config.client,
+            accept: Accept::new(persist, config.client.limits),
+            waiting,
+            registrar,
+            history: Arc::new(history),
+            draining: shutdown.clone(),
+        });
+        let public = http::routes(shared, connections.clone()).merge(health::routes(health));
+        let (http, for_ever) = (config.http, CancellationToken::new());
+        let public = listener::serve(public_listener, config.tls, public, http, shutdown.clone());
+        let admin = listener::serve(admin_listener, None, admin, http, for_ever);
+        let (public, admin) = (tokio::spawn(public), tokio::spawn(admin));
+        Self { public, connections, stages, closing, receiving, admin }
     }
-    let drained = timeout(config.shutdown_timeout, async {
-        // Requests first, but a client may have sent half of one and nothing since.
-        let _ = timeout(REQUESTS_TIMEOUT, &mut public).await;
-        connections.close();
-        connections.wait().await;
-        closing.cancel();
-        while stages.join_next().await.is_some() {}
-    });
-    let drained = drained.await;
-    public.abort();
-    receiving.abort();
-    admin.abort();
-    drained.map_err(|_| ServerError::Shutdown(config.shutdown_timeout))
+
+    /// Returns when the server is to stop. No stage ends before.
+    async fn last_until(&mut self, shutdown: &CancellationToken) -> Result<(), ServerError> {
+        tokio::select! {
+            // First, for stages may end because of it.
+            biased;
+            () = shutdown.cancelled() => Ok(()),
+            _ = &mut self.receiving => Err(ServerError::Stage("receive")),
+            _ = self.stages.join_next() => Err(ServerError::Stage("persist or publish")),
+        }
+    }
+
+    /// Takes the stages down in the order of a message's path.
+    async fn drain(mut self, limit: Duration) -> Result<(), ServerError> {
+        let drained = timeout(limit, async {
+            // Requests first, but a client may have sent half of one and nothing since.
+            let _ = timeout(REQUESTS_TIMEOUT, &mut self.public).await;
+            self.connections.close();
+            self.connections.wait().await;
+            self.closing.cancel();
+            while self.stages.join_next().await.is_some() {}
+        });
+        let drained = drained.await;
+        self.public.abort();
+        self.receiving.abort();
+        self.admin.abort();
+        drained.map_err(|_| ServerError::Shutdown(limit))
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {

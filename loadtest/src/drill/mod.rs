@@ -10,6 +10,7 @@ mod figures;
 mod sabotage;
 mod sign;
 mod site;
+mod validity;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) use figures::Figures;
 pub(crate) use sabotage::Sabotage;
 pub(crate) use sign::{Seen, Sign};
 pub(crate) use site::{Site, Window};
+pub(crate) use validity::reasons;
 
 use crate::plan::{Bodies, Layout, Workload};
 

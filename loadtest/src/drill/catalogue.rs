@@ -151,6 +151,8 @@ pub(crate) const DRILLS: &[Drill] = &[
             channels: 4,
             subscribers: 16,
             body_bytes: 4_000,
+            // With less the kernel's buffers don't fill.
+            quick_share: 1.0,
             ..Load::USUAL
         },
         sabotage: Sabotage::NoRecovery,

@@ -84,7 +84,12 @@ pub(crate) struct ShownSign {
 impl DrillsReport {
     pub(crate) fn of(drills: Vec<DrillReport>, not_run: Vec<NotRun>, machine: Machine) -> Self {
         let any = |result| drills.iter().any(|drill| drill.result == result);
-        let result = if any(Conclusion::Fail) {
+        let passes_in_spite =
+            |drill: &DrillReport| drill.sabotage.is_some() && drill.result != Conclusion::Fail;
+        let result = if drills.iter().any(passes_in_spite) {
+            // Its check can't fail.
+            Conclusion::Invalid
+        } else if any(Conclusion::Fail) {
             Conclusion::Fail
         } else if any(Conclusion::Invalid) || drills.is_empty() || not_run.iter().any(|it| it.is_wrong) {
             Conclusion::Invalid

@@ -22,7 +22,7 @@ pub struct DrillArgs {
     /// Break what the drill checks as well, so that it must fail: it shows that the check can.
     #[arg(long)]
     pub sabotage: bool,
-    /// A quarter of the load, and a tenth of the messages that it takes to be valid.
+    /// About a quarter of the load, and a tenth of the messages that it takes to be valid.
     #[arg(long)]
     pub quick: bool,
     /// Write the report as JSON, too.

@@ -151,6 +151,8 @@ pub(crate) const DRILLS: &[Drill] = &[
             channels: 4,
             subscribers: 16,
             body_bytes: 4_000,
+            // With less the kernel's buffers don't fill.
+            quick_share: 1.0,
             ..Load::USUAL
         },
         sabotage: Sabotage::NoRecovery,
@@ -188,3 +190,16 @@ pub(crate) const DRILLS: &[Drill] = &[
         ..USUAL
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documents_have_a_row_for_each_drill_in_the_same_order() {
+        let document = include_str!("../../../docs/DRILLS.md");
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let drills = DRILLS.iter().map(|drill| drill.name);
+        assert_eq!(rows.collect::<Vec<_>>(), drills.collect::<Vec<_>>());
+    }
+}

@@ -10,6 +10,7 @@ mod figures;
 mod sabotage;
 mod sign;
 mod site;
+mod validity;
 
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(crate) use figures::Figures;
 pub(crate) use sabotage::Sabotage;
 pub(crate) use sign::{Seen, Sign};
 pub(crate) use site::{Site, Window};
+pub(crate) use validity::reasons;
 
 use crate::plan::{Bodies, Layout, Workload};
 
@@ -65,6 +67,8 @@ pub(crate) struct Load {
     pub(crate) channels: usize,
     pub(crate) subscribers: usize,
     pub(crate) body_bytes: usize,
+    /// The share of the rate with which a quick drill still shows what it is to show.
+    pub(crate) quick_share: f64,
 }
 
 impl Load {
@@ -76,11 +80,12 @@ impl Load {
         channels: 50,
         subscribers: 150,
         body_bytes: 200,
+        quick_share: 0.25,
     };
 
-    /// A quarter of the messages: enough for a test to see whether the drill works.
+    /// Fewer messages: enough for a test to see whether the drill works.
     fn quick(self) -> Self {
-        Self { rate_per_s: self.rate_per_s / 4.0, quiet_after: Duration::from_secs(5), ..self }
+        Self { rate_per_s: self.rate_per_s * self.quick_share, quiet_after: Duration::from_secs(5), ..self }
     }
 
     pub(crate) fn workload(self) -> Workload {

@@ -17,7 +17,7 @@ pub(crate) enum Sabotage {
     AckBeforeCommitAndNoHeal,
     /// Publishers don't send again what was refused or not answered.
     NoRetries,
-    /// Subscribers don't ask for what they missed.
+    /// Subscribers stay away for a second, and don't ask for what they missed.
     NoRecovery,
 }
 
@@ -30,7 +30,7 @@ impl Sabotage {
             Self::AckBeforeCommit => "servers acknowledge before the COMMIT",
             Self::AckBeforeCommitAndNoHeal => "servers acknowledge before the COMMIT, and leave gaps open",
             Self::NoRetries => "publishers don't send again what was refused or not answered",
-            Self::NoRecovery => "subscribers reconnect without asking for what they missed",
+            Self::NoRecovery => "subscribers reconnect a second later, without asking for what they missed",
         }
     }
 

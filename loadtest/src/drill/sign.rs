@@ -101,6 +101,9 @@ impl Lookout {
 
     /// Looks again and again. What it has seen remains when it is dropped.
     pub(crate) async fn look(&mut self) {
+        if !self.signs.iter().any(|sign| matches!(sign, Sign::Rises(..) | Sign::Falls(_))) {
+            return std::future::pending().await;
+        }
         let http = http::client(ANSWER_LIMIT);
         let mut ticks = interval(ASK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -11,17 +11,12 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    drill::{Bound, Check, Drill, Drilled, Figures, Manner, SERVERS, Window},
+    drill::{Bound, Check, Drill, Drilled, Figures, Manner, SERVERS, Window, reasons},
     machine::Machine,
     plan::Workload,
     soak::Soaked,
 };
 
-/// Messages that a drill takes to prove anything, in all and within its fault. A quick one takes a tenth.
-const ACKNOWLEDGED_MIN: u64 = 10_000;
-const SENT_IN_FAULT_MIN: u64 = 2_000;
-/// A generator that was later than this before the fault measures itself: a tenth of the tightest limit.
-const SEND_LAG_MS_MAX: f64 = 100.0;
 /// Of a soak, whatever breaks.
 const SOAK_HEALED_MAX: Duration = Duration::from_secs(5);
 
@@ -89,7 +84,12 @@ pub(crate) struct ShownSign {
 impl DrillsReport {
     pub(crate) fn of(drills: Vec<DrillReport>, not_run: Vec<NotRun>, machine: Machine) -> Self {
         let any = |result| drills.iter().any(|drill| drill.result == result);
-        let result = if any(Conclusion::Fail) {
+        let passes_in_spite =
+            |drill: &DrillReport| drill.sabotage.is_some() && drill.result != Conclusion::Fail;
+        let result = if drills.iter().any(passes_in_spite) {
+            // Its check can't fail.
+            Conclusion::Invalid
+        } else if any(Conclusion::Fail) {
             Conclusion::Fail
         } else if any(Conclusion::Invalid) || drills.is_empty() || not_run.iter().any(|it| it.is_wrong) {
             Conclusion::Invalid
@@ -104,7 +104,7 @@ impl DrillReport {
     pub(crate) fn of(drill: &Drill, manner: &Manner, drilled: Drilled) -> Self {
         let Drilled { figures, outcome, .. } = &drilled;
         let checks = drill.bounds.iter().map(|bound| bound.check(figures, &outcome.trouble)).collect();
-        let invalid = invalid(&drilled, manner.quick);
+        let invalid = reasons(&drilled, manner.quick);
         let sabotage = manner.sabotage.then(|| drill.sabotage.as_str());
         Self { sabotage, ..Self::new(drill.name, drill.breaks.to_owned(), checks, invalid, drilled) }
     }
@@ -112,7 +112,7 @@ impl DrillReport {
     pub(crate) fn of_soak(Soaked { drilled, checks, invalid: unknown }: Soaked, seed: u64) -> Self {
         let healed = Bound::Healed(SOAK_HEALED_MAX).check(&drilled.figures, &drilled.outcome.trouble);
         let checks = std::iter::once(healed).chain(checks).collect();
-        let invalid = unknown.into_iter().chain(invalid(&drilled, false)).collect();
+        let invalid = unknown.into_iter().chain(reasons(&drilled, false)).collect();
         let breaks = format!("something at random each minute, with the seed {seed}");
         Self::new("soak", breaks, checks, invalid, drilled)
     }
@@ -134,7 +134,7 @@ impl DrillReport {
         let signs = seen.iter().map(|seen| ShownSign { sign: seen.sign.text(), count: seen.count });
         Self {
             name,
-            result: conclusion(&invalid, &audit, &checks),
+            result: conclusion(&invalid, &audit, figures.unsettled, &checks),
             breaks,
             sabotage: None,
             workload,
@@ -164,38 +164,13 @@ impl FaultWindow {
     }
 }
 
-fn conclusion(invalid: &[String], audit: &Audit, checks: &[Check]) -> Conclusion {
+/// What the audit found, and publishes that were never settled, stand even if the drill is invalid otherwise.
+fn conclusion(invalid: &[String], audit: &Audit, unsettled: u64, checks: &[Check]) -> Conclusion {
     match Conclusion::of(invalid, audit, &[]) {
+        _ if unsettled > 0 => Conclusion::Fail,
         Conclusion::Pass if checks.iter().any(|check| !check.holds) => Conclusion::Fail,
         otherwise => otherwise,
     }
-}
-
-/// Why a drill proves nothing.
-fn invalid(drilled: &Drilled, quick: bool) -> Vec<String> {
-    let Drilled { outcome, audit, figures, seen, missed, .. } = drilled;
-    let share = if quick { 10 } else { 1 };
-    let mut reasons = missed.clone();
-    let enough = [
-        ("acknowledged", figures.acknowledged, ACKNOWLEDGED_MIN / share),
-        ("sent while something was broken", figures.sent_in_fault, SENT_IN_FAULT_MIN / share),
-    ];
-    for (what, count, least) in enough.into_iter().filter(|(_, count, least)| count < least) {
-        reasons.push(format!(
-            "only {count} messages were {what}, and it takes {least}: too little was exercised"
-        ));
-    }
-    for seen in seen.iter().filter(|seen| !seen.sign.is_shown_by(seen.count)) {
-        reasons.push(format!("the fault didn't show: {}: {}", seen.sign.text(), seen.count));
-    }
-    if let Some(lag_ms) = figures.send_lag_p99_ms.filter(|ms| *ms > SEND_LAG_MS_MAX) {
-        reasons.push(format!("the generator was late before the fault: p99 of send_lag is {lag_ms:.0} ms"));
-    }
-    if let Some(planned) = outcome.planned.filter(|planned| audit.sent < u64::from(*planned)) {
-        reasons.push(format!("only {} of {planned} planned messages were sent", audit.sent));
-    }
-    reasons.extend(outcome.flaws.iter().take(5).cloned());
-    reasons
 }
 
 impl Report for DrillsReport {
@@ -212,7 +187,8 @@ impl Report for DrillsReport {
         }
         let _ = writeln!(text, "\n{}", table(&self.drills, style));
         for drill in &self.drills {
-            for check in drill.checks.iter().filter(|check| check.holds) {
+            // Of many drills only what is wrong.
+            for check in drill.checks.iter().filter(|check| check.holds && self.drills.len() == 1) {
                 let _ = writeln!(text, "{}: {}: {}", drill.name, check.what, check.measured);
             }
             for complaint in drill.complaints() {
@@ -277,4 +253,29 @@ fn row(drill: &DrillReport, style: Style) -> Vec<Cell> {
         count(figures.sent_in_fault),
         count(drill.audit.findings.values().sum()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drill_passes_if_it_is_valid_and_everything_holds() {
+        let check = |holds| [Check { what: String::new(), measured: String::new(), holds }];
+        let (valid, invalid, clean) = ([], ["too little was exercised".to_owned()], Audit::default());
+        let lost = Audit { findings: [("lost", 1)].into(), ..Audit::default() };
+        assert_eq!(conclusion(&valid, &clean, 0, &check(true)), Conclusion::Pass);
+        assert_eq!(conclusion(&valid, &clean, 0, &check(false)), Conclusion::Fail);
+        assert_eq!(conclusion(&invalid, &clean, 0, &check(false)), Conclusion::Invalid);
+        assert_eq!(conclusion(&invalid, &clean, 1, &check(true)), Conclusion::Fail);
+        assert_eq!(conclusion(&invalid, &lost, 0, &check(true)), Conclusion::Fail);
+    }
+
+    #[test]
+    fn the_worst_drill_decides_and_one_that_went_wrong_proves_nothing() {
+        let machine = || Machine::describe(None);
+        let not_run = |is_wrong| vec![NotRun { name: "disk-full", why: String::new(), is_wrong }];
+        assert_eq!(DrillsReport::of(Vec::new(), not_run(true), machine()).result, Conclusion::Invalid);
+        assert_eq!(DrillsReport::of(Vec::new(), not_run(false), machine()).result, Conclusion::Invalid);
+    }
 }

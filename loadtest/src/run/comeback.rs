@@ -1,5 +1,7 @@
 //! How clients outlast the loss of their connection: they come back where they can, send again, and recover.
 
+use std::time::Duration;
+
 use tokio::{sync::oneshot, time::sleep};
 
 use super::{
@@ -17,6 +19,9 @@ use crate::{
     client::{Client, ClientError},
     clock::Clock,
 };
+
+/// So long a subscriber that doesn't recover stays away: it misses something for certain.
+const AWAY: Duration = Duration::from_secs(1);
 
 impl Publisher {
     /// Connects to wherever it can; what was not answered is sent again then.
@@ -118,6 +123,9 @@ impl Delivered {
         let recovers = shared.survival.as_ref().is_none_or(|survival| survival.recovers);
         let channel = &shared.channels[self.seat.channel];
         let mut pauses = Pauses::new();
+        if !recovers {
+            sleep(AWAY).await;
+        }
         loop {
             self.seat.addr = shared.servers[guide.server()];
             match self.subscribe_again(recovers, lost_us, channel, shared, clock).await {

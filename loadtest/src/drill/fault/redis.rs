@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use anyhow::Context;
+use redis::aio::MultiplexedConnection;
 use tokio::time::sleep;
 
 use crate::drill::site::{Site, pass};
@@ -15,6 +17,8 @@ const BURST: Duration = Duration::from_millis(400);
 /// What may wait for a subscriber beyond Redis's first 16 KiB.
 const SMALL_BUFFER: &str = "pubsub 4096 0 0";
 const USUAL_BUFFER: &str = "pubsub 33554432 8388608 60";
+
+const OVERFLOWS: &str = "client_output_buffer_limit_disconnections:";
 
 pub(super) async fn crash(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
     let redis = site.lab.redis();
@@ -72,6 +76,7 @@ pub(super) async fn drop_subscribers(site: &mut Site<'_>, length: Duration) -> a
     };
     site.outage("Redis drops its subscribers", async { Ok(()) }, meanwhile, async { Ok(()) }).await?;
 
+    let before = overflows(&mut connection).await?;
     let mut small = connection.clone();
     let shrink = async move { set_buffer(&mut small, SMALL_BUFFER).await };
     let bursts = async {
@@ -86,8 +91,7 @@ pub(super) async fn drop_subscribers(site: &mut Site<'_>, length: Duration) -> a
     let mut usual = connection.clone();
     let restore = async move { set_buffer(&mut usual, USUAL_BUFFER).await };
     site.outage("Redis has small buffers", shrink, bursts, restore).await?;
-    let stats: String = redis::cmd("INFO").arg("stats").query_async(&mut connection).await?;
-    if stats.contains("client_output_buffer_limit_disconnections:0") {
+    if overflows(&mut connection).await? == before {
         site.miss("no subscriber's output buffer overflowed");
     }
     Ok(())
@@ -97,7 +101,15 @@ fn rounds(length: Duration) -> u128 {
     (length.as_millis() / 2 / DROP_EVERY.as_millis()).max(2)
 }
 
-async fn set_buffer(connection: &mut redis::aio::MultiplexedConnection, limit: &str) -> anyhow::Result<()> {
+/// Connections that Redis has given up since its start because it couldn't write fast enough.
+async fn overflows(connection: &mut MultiplexedConnection) -> anyhow::Result<u64> {
+    let stats: String = redis::cmd("INFO").arg("stats").query_async(connection).await?;
+    let count =
+        stats.lines().find_map(|line| line.strip_prefix(OVERFLOWS)).context("Redis doesn't count them")?;
+    Ok(count.trim().parse()?)
+}
+
+async fn set_buffer(connection: &mut MultiplexedConnection, limit: &str) -> anyhow::Result<()> {
     let set = redis::cmd("CONFIG").arg(&["SET", "client-output-buffer-limit", limit]).to_owned();
     let () = set.query_async(connection).await?;
     Ok(())

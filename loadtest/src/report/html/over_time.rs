@@ -9,6 +9,9 @@ use super::{
 };
 use crate::report::terminal::milliseconds;
 
+/// A window that is narrower than this says what it is only when it is pointed at.
+const LABELLED_MIN: f64 = 40.0;
+
 /// The total, wide.
 pub(super) fn total(timeline: &Timeline) -> Markup {
     chart(timeline, HOPS.len() - 1, (1160.0, 250.0))
@@ -96,7 +99,7 @@ pub(super) fn windows(plot: &Plot, timeline: &Timeline) -> Markup {
             g class=(class) {
                 rect x=(px(from)) width=(px(to - from)) y=(px(Plot::top()))
                     height=(px(plot.bottom() - Plot::top())) { title { (label) } }
-                text.note x=(px(from + 5.0)) y=(px(Plot::top() + 13.0)) { (label) }
+                @if to - from > LABELLED_MIN { text.note x=(px(from + 5.0)) y=(px(Plot::top() + 13.0)) { (label) } }
             }
         }
     };

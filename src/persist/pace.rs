@@ -16,29 +16,20 @@ const KEPT: f64 = 7.0 / 8.0;
 pub(super) struct Pace {
     /// What a waiting message adds to the wait of those behind it, in nanoseconds.
     message_ns: AtomicU64,
-    /// How long the last turn lasted.
-    turn_us: AtomicU64,
     /// When the batch that is being committed was taken; 0 if there is none.
     taken_us: AtomicU64,
 }
 
 impl Pace {
-    /// The wait behind so many messages: the rest of the turn in progress, and theirs. Every turn ends, and without one and
-    /// behind none there is no wait: so there is always a next turn to learn from.
+    /// The wait behind so many messages: theirs, and what the turn in progress has lasted, for it may last as long again.
+    /// Every turn ends, and behind none there is no other wait: so there is always a next one to learn from.
     pub(super) fn expected_wait(&self, queued: usize, now_us: u64) -> Duration {
         let message_ns = self.message_ns.load(Ordering::Relaxed);
-        self.rest_of_turn(now_us) + Duration::from_nanos(message_ns.saturating_mul(queued as u64))
-    }
-
-    /// A turn lasts as long as the last one; if it has lasted longer, it may last as long again.
-    fn rest_of_turn(&self, now_us: u64) -> Duration {
-        let taken_us = self.taken_us.load(Ordering::Relaxed);
-        if taken_us == 0 {
-            return Duration::ZERO;
-        }
-        let lasted_us = now_us.saturating_sub(taken_us);
-        let rest_us = self.turn_us.load(Ordering::Relaxed).checked_sub(lasted_us);
-        Duration::from_micros(rest_us.unwrap_or(lasted_us))
+        let in_progress = match self.taken_us.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            taken_us => Duration::from_micros(now_us.saturating_sub(taken_us)),
+        };
+        in_progress + Duration::from_nanos(message_ns.saturating_mul(queued as u64))
     }
 
     /// A batch was taken.
@@ -81,7 +72,6 @@ impl Turns {
         self.backlogged = turn.backlogged;
         let message_ns = self.us * 1e3 / self.messages.max(1.0);
         pace.message_ns.store(message_ns as u64, Ordering::Relaxed);
-        pace.turn_us.store(turn.us, Ordering::Relaxed);
         pace.taken_us.store(0, Ordering::Relaxed);
     }
 }
@@ -140,19 +130,71 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_in_progress_is_waited_for() {
-        let pace = after([unhurried(300)]);
+    fn a_commit_that_does_not_end_is_waited_for_by_who_comes() {
+        let pace = after([unhurried(3)]);
         pace.taken(1_000 * MS);
-        let wait_ms = |at_ms: u64| pace.expected_wait(0, at_ms * MS).as_millis();
-        assert_eq!([wait_ms(1_000), wait_ms(1_100), wait_ms(1_300)], [300, 200, 0]);
-        assert_eq!(wait_ms(1_700), 700, "it hangs");
+        assert_eq!(pace.expected_wait(0, 1_700 * MS).as_millis(), 700);
         Turns::default().end(unhurried(701), &pace);
-        assert_eq!(wait_ms(1_800), 0);
+        assert_eq!(pace.expected_wait(0, 1_800 * MS), Duration::ZERO);
     }
 
     #[test]
     fn whoever_comes_first_never_waits() {
         assert_eq!(wait_ms(&after([hurried(60_000, 1)]), 0), 0);
         assert_eq!(wait_ms(&Pace::default(), 4096), 0);
+    }
+
+    /// A writer whose turns take `fixed_us` and `row_us` a message, and messages that come at a constant rate. Returns how
+    /// many were refused, and how long the accepted ones of the second half took, in order.
+    fn simulate(fixed_us: u64, row_us: u64, rate_per_s: u64, seconds: u64) -> (u64, Vec<u64>) {
+        let (pace, mut turns) = (Pace::default(), Turns::default());
+        let (mut queue, mut batch): (Vec<u64>, Vec<u64>) = (Vec::new(), Vec::new());
+        let (mut taken_us, mut refused, mut took_us) = (0, 0, Vec::new());
+        for now_us in (1..=rate_per_s * seconds).map(|number| number * 1_000_000 / rate_per_s) {
+            loop {
+                if batch.is_empty() && !queue.is_empty() {
+                    batch = queue.drain(..queue.len().min(BATCH_MAX)).collect();
+                    taken_us = taken_us.max(batch[0]);
+                    pace.taken(taken_us);
+                }
+                let us = fixed_us + row_us * batch.len() as u64;
+                if batch.is_empty() || taken_us + us > now_us {
+                    break;
+                }
+                let backlogged = batch.len() == BATCH_MAX;
+                turns.end(Turn { us, room: BATCH_MAX, backlogged }, &pace);
+                taken_us += us;
+                let late = batch.drain(..).filter(|came_us| *came_us > seconds * 500_000);
+                took_us.extend(late.map(|came_us| taken_us - came_us));
+            }
+            if pace.expected_wait(queue.len(), now_us) > Duration::from_millis(500) {
+                refused += 1;
+            } else {
+                queue.push(now_us);
+            }
+        }
+        took_us.sort_unstable();
+        (refused, took_us)
+    }
+
+    #[test]
+    fn a_system_that_keeps_up_is_never_refused() {
+        for (fixed_us, row_us, rate_per_s) in [(1_000, 30, 20_000), (25_000, 20, 6_000), (80_000, 10, 2_500)]
+        {
+            assert_eq!(simulate(fixed_us, row_us, rate_per_s, 20).0, 0, "{fixed_us} {row_us} {rate_per_s}");
+        }
+    }
+
+    #[test]
+    fn one_that_does_not_is_used_and_what_it_accepts_waits_for_the_maximum_and_two_turns() {
+        for (fixed_us, row_us, capacity_per_s) in
+            [(1_000, 2_000, 500), (25_000, 400, 2_000), (300_000, 10, 800)]
+        {
+            let (refused, took_us) = simulate(fixed_us, row_us, capacity_per_s * 10, 20);
+            let (count, p99_us) = (took_us.len() as u64, took_us[took_us.len() * 99 / 100]);
+            assert!(refused > 0 && count * 10 >= capacity_per_s * 10 * 8, "{fixed_us} {row_us}: {count}");
+            let turn_us = fixed_us + row_us * BATCH_MAX as u64;
+            assert!(p99_us < 500_000 + 2 * turn_us, "{fixed_us} {row_us}: {p99_us}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use serde::de::IgnoredAny;
 
 use crate::{
     archive::Run,
-    budget::Budget,
+    budget::{Budget, Claim},
     compare::{Change, Comparison, Limits},
     latency::Key,
     plan::{Plan, Workload},
@@ -31,8 +31,8 @@ pub fn budget(text: &str) {
         assert!(limit_s.is_finite() && limit_s > 0.0, "{claim:?}: {limit_s} s");
         assert!(share > 0.0 && share < 1.0, "{claim:?}: {share} may exceed it");
         assert!(limit.samples_min() >= 10, "{claim:?}");
-        let again = serde_json::to_string(claim).expect("a claim is written");
-        assert_eq!(&serde_json::from_str::<crate::budget::Claim>(&again).expect("and read"), claim);
+        let again = toml::to_string(claim).expect("a claim is written");
+        assert_eq!(&toml::from_str::<Claim>(&again).expect("and read"), claim);
     }
 }
 

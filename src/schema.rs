@@ -13,7 +13,7 @@ const ATTEMPTS: u32 = 30;
 /// Why there is no schema to work with.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// PostgreSQL can't be reached, or its schema can't be brought up to date.
+    /// PostgreSQL can't be reached or does not let this program in, or its schema can't be brought up to date.
     #[error("can't prepare the database: {0}")]
     Migrate(MigrateError),
     /// The schema is not there, is older than this program, or may not be looked at.
@@ -32,7 +32,21 @@ pub async fn prepare(history: &Postgres, may_migrate: bool) -> Result<(), Schema
     if may_migrate {
         once_started(async || history.migrate().await).await.map_err(SchemaError::Migrate)
     } else {
-        once_started(async || history.check_schema().await).await.map_err(SchemaError::Check)
+        let checked = once_started(async || history.check_schema().await).await;
+        checked.map_err(
+            |error| if is_missing(&error) { SchemaError::Check } else { SchemaError::Migrate }(error),
+        )
+    }
+}
+
+/// Whether the schema, or what is there of it, is the reason: a wrong password or certificate is another one.
+fn is_missing(error: &MigrateError) -> bool {
+    match error {
+        MigrateError::Execute(sqlx::Error::Database(error)) => {
+            error.code().is_some_and(|code| code.starts_with("42"))
+        }
+        MigrateError::Execute(_) => false,
+        _ => true,
     }
 }
 

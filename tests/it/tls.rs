@@ -75,7 +75,7 @@ async fn a_client_that_does_not_believe_the_certificate_stays_away_and_is_counte
     let (address, admin) = (server.public_addr(), server.admin_addr());
     let elsewhere = Tls::new(&authority.file(), "other.example").unwrap();
     let wrong_name = refusal(address, &elsewhere).await;
-    assert!(wrong_name.contains("NotValidForName"), "{wrong_name}");
+    assert!(wrong_name.contains("certificate not valid for name"), "{wrong_name}");
     let stranger = Tls::new(&Authority::new().file(), NAME).unwrap();
     let unknown = refusal(address, &stranger).await;
     assert!(unknown.contains("UnknownIssuer"), "{unknown}");
@@ -85,7 +85,7 @@ async fn a_client_that_does_not_believe_the_certificate_stays_away_and_is_counte
     let lab = lab_with(0, &[]).await;
     let server = start(&lab, &authority, &authority.once_vouched_for(NAME), &[]).await;
     let expired = refusal(server.public_addr(), &Tls::new(&authority.file(), NAME).unwrap()).await;
-    assert!(expired.contains("Expired"), "{expired}");
+    assert!(expired.contains("expired"), "{expired}");
     metric_reaches(server.admin_addr(), HANDSHAKES, &["refused"], 1.0).await;
 }
 

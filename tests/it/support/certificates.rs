@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// An authority that only those know who are given its certificate.
 pub(crate) struct Authority {
@@ -21,7 +22,8 @@ impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new([]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.distinguished_name.push(DnType::CommonName, "Hopline's tests");
+        // Authorities of one name would be taken for one another, until a signature turns out wrong.
+        params.distinguished_name.push(DnType::CommonName, Uuid::new_v4().to_string());
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         Self { issuer, folder: tempfile::tempdir().unwrap() }
     }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::{FromRow, PgPool, postgres::PgPoolOptions};
+use sqlx::{
+    FromRow, PgPool,
+    migrate::{Migrate, MigrateError},
+    postgres::PgPoolOptions,
+};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -93,8 +97,24 @@ impl History {
     }
 
     /// Brings the schema up to date. Servers that start at once wait for one another.
-    pub async fn migrate(&self) -> std::result::Result<(), sqlx::migrate::MigrateError> {
+    pub async fn migrate(&self) -> std::result::Result<(), MigrateError> {
         sqlx::migrate!().run(&self.pool).await
+    }
+
+    /// Fails if the schema is older than this program. A newer one will do: what is added harms no one.
+    pub async fn check_schema(&self) -> std::result::Result<(), MigrateError> {
+        let migrator = sqlx::migrate!();
+        let mut connection = self.pool.acquire().await?;
+        let applied = connection.list_applied_migrations(&migrator.table_name).await?;
+        let latest = applied.last().map_or(0, |migration| migration.version);
+        let is_applied = |version, checksum: &[u8]| {
+            applied.iter().any(|known| known.version == version && *known.checksum == *checksum)
+        };
+        match migrator.iter().find(|known| !is_applied(known.version, &known.checksum)) {
+            Some(missing) if missing.version <= latest => Err(MigrateError::VersionMismatch(missing.version)),
+            Some(missing) => Err(MigrateError::VersionTooNew(missing.version, latest)),
+            None => Ok(()),
+        }
     }
 
     /// Whether PostgreSQL answers.

@@ -1,22 +1,20 @@
 //! Takes connections in: so many at a time, and none may be slow with its request.
 
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use hyper::{
-    Request,
-    body::Incoming,
-    server::conn::http1::{self, UpgradeableConnection},
-    service::{HttpService, service_fn},
-};
+use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
+
+use crate::tls::Tls;
 
 /// How long `accept` waits after a failure: there may be no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -26,16 +24,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Limits {
     /// Connections that speak HTTP at a time; the next ones wait in the kernel. A WebSocket has left HTTP behind.
     pub connections_max: usize,
-    /// How long a client may take for the head of a request, and leave a connection without any.
+    /// How long a client may take for a TLS handshake, for the head of a request, and leave a connection without any.
     pub request_timeout: Duration,
 }
 
-/// Serves until `shutdown` is cancelled, then until the requests that have begun are answered.
-pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdown: CancellationToken) {
+/// Serves until `shutdown` is cancelled, then until the requests that have begun are answered. Without `tls` what
+/// clients say goes over the network as it is.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Tls>,
+    routes: Router,
+    limits: Limits,
+    shutdown: CancellationToken,
+) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
     loop {
         let (stream, peer, slot) = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -44,16 +47,11 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
                 None => continue,
             },
         };
-        let (routes, shutdown) = (routes.clone(), shutdown.clone());
-        let service = service_fn(move |request: Request<Incoming>| {
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ConnectInfo(peer));
-            routes.clone().oneshot(request)
-        });
-        let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+        let conversation = Conversation { routes: routes.clone(), peer, limits, shutdown: shutdown.clone() };
+        let tls = tls.clone();
         connections.spawn(async move {
-            if let Err(error) = until_answered(connection, &shutdown).await {
-                tracing::debug!(%error, %peer, "a connection ended");
+            if let Err(error) = conversation.hold(stream, tls).await {
+                tracing::debug!(error, %peer, "a connection ended");
             }
             drop(slot);
         });
@@ -63,20 +61,44 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
     connections.wait().await;
 }
 
-/// Drives a connection to its end, which comes with the next answer once `shutdown` is cancelled.
-async fn until_answered<S>(
-    connection: UpgradeableConnection<TokioIo<TcpStream>, S>,
-    shutdown: &CancellationToken,
-) -> hyper::Result<()>
-where
-    S: HttpService<Incoming, ResBody = Body, Error = Infallible>,
-{
-    let mut connection = pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return ended,
-        () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+/// What goes on over one connection.
+struct Conversation {
+    routes: Router,
+    peer: SocketAddr,
+    limits: Limits,
+    shutdown: CancellationToken,
+}
+
+impl Conversation {
+    async fn hold(self, stream: TcpStream, tls: Option<Tls>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(tls) = tls else { return Ok(self.speak_http(stream).await?) };
+        let shaken = tokio::select! {
+            shaken = tls.handshake(stream, self.limits.request_timeout) => shaken?,
+            () = self.shutdown.cancelled() => return Ok(()),
+        };
+        Ok(self.speak_http(shaken).await?)
     }
-    connection.await
+
+    /// Answers requests to the end of the connection, which comes with the next answer once `shutdown` is cancelled.
+    async fn speak_http<S>(self, stream: S) -> hyper::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Self { routes, peer, limits, shutdown } = self;
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            routes.clone().oneshot(request)
+        });
+        let mut builder = http1::Builder::new();
+        builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
+        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await
+    }
 }
 
 async fn accept(

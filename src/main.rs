@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use hopline::{
-    config::{Config, ServeArgs},
+    config::{Config, ConfigErrors, Database, DatabaseArgs, ServeArgs},
     fault,
-    operate::{self, FaultArgs, HealthArgs, OperateError},
-    server, shutdown,
+    operate::{self, FaultArgs, HealthArgs},
+    schema, server, shutdown,
     telemetry::{logs, metrics, trace},
 };
 
@@ -30,6 +30,8 @@ enum Command {
         hopline serve --node a --database-url postgres://localhost/hopline --redis-url redis://localhost/\n\n\
         Logs go to standard error; RUST_LOG filters them (default: hopline=info,warn).")]
     Serve(Box<ServeArgs>),
+    /// Bring the database's schema up to date, as the role that owns it
+    Migrate(DatabaseArgs),
     /// Say nothing if a server is ready, else what it lacks
     Health(HealthArgs),
     /// Switch faults in a server that was started with --fault-switches
@@ -47,14 +49,11 @@ const EXIT_CONFIG: u8 = 64;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let done: Result<(), Failure> = match Cli::parse().command {
-        Command::Serve(args) => match Config::new(&args) {
-            Ok(config) => serve(config),
-            Err(errors) => {
-                eprintln!("hopline: {errors}");
-                return ExitCode::from(EXIT_CONFIG);
-            }
-        },
+    let done = match Cli::parse().command {
+        Command::Serve(args) => Config::new(&args).map_err(Failure::from).and_then(serve),
+        Command::Migrate(args) => {
+            Database::new(&args).map_err(Failure::from).and_then(|database| ask(schema::migrate(&database)))
+        }
         Command::Health(args) => ask(operate::health(&args)),
         Command::Fault(args) => ask(operate::fault(&args)),
     };
@@ -62,14 +61,14 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("hopline: {error}");
-            ExitCode::FAILURE
+            if error.is::<ConfigErrors>() { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn ask(question: impl Future<Output = Result<(), OperateError>>) -> Result<(), Failure> {
-    Ok(question.await?)
+async fn ask<E: Into<Failure>>(question: impl Future<Output = Result<(), E>>) -> Result<(), Failure> {
+    question.await.map_err(E::into)
 }
 
 #[tokio::main]

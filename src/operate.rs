@@ -35,9 +35,9 @@ pub enum OperateError {
 /// Flags of `hopline health`.
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// The server's address for clients
-    #[arg(long, env = "HOPLINE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
-    listen: SocketAddr,
+    /// The server's address for operators
+    #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
 }
 
 /// Flags of `hopline fault`.
@@ -82,7 +82,7 @@ enum Fault {
 
 /// Prints nothing if the server is ready.
 pub async fn health(args: &HealthArgs) -> Result<(), OperateError> {
-    let answer = answer(args.listen, client()?.get(format!("http://{}/readyz", local(args.listen)))).await?;
+    let answer = answer(args.admin, client()?.get(format!("http://{}/readyz", local(args.admin)))).await?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         _ => Err(OperateError::NotReady(answer.text().await.unwrap_or_default())),

@@ -4,12 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use sqlx::migrate::MigrateError;
-use tokio::{
-    net::TcpListener,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -24,11 +19,10 @@ use crate::{
     protocol::SenderName,
     publish::Publish,
     receive::{self, Receive},
+    schema::{self, SchemaError},
     send::Registrar,
 };
 
-/// Attempts to reach PostgreSQL at the start, one a second.
-const MIGRATION_ATTEMPTS: u32 = 30;
 /// How long requests that have begun may take when the server stops.
 const REQUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -43,9 +37,9 @@ pub enum ServerError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// PostgreSQL can't be reached, or its schema can't be brought up to date.
-    #[error("can't prepare the database: {0}")]
-    Database(MigrateError),
+    /// There is no schema to work with.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     /// A stage has ended by itself: a defect, and nothing works without it.
     #[error("{0} has stopped working")]
     Stage(&'static str),
@@ -78,7 +72,7 @@ pub async fn run(
     let admin_listener = listen(config.admin_listen).await?;
     let history = History::new(&config.database);
     tokio::select! {
-        migrated = migrate(&history) => migrated?,
+        prepared = schema::prepare(&history, config.migrate) => prepared?,
         () = shutdown.cancelled() => return Ok(()),
     }
     let addresses = Ready {
@@ -101,7 +95,7 @@ pub async fn run(
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-    let admin = admin::routes(metrics, history.clone());
+    let admin = admin::routes(metrics, history.clone()).merge(health::routes(health.clone()));
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
@@ -111,8 +105,10 @@ pub async fn run(
         draining: shutdown.clone(),
     });
     let public = http::routes(shared, connections.clone()).merge(health::routes(health));
-    let mut public = tokio::spawn(listener::serve(public_listener, public, config.http, shutdown.clone()));
-    let admin = tokio::spawn(listener::serve(admin_listener, admin, config.http, CancellationToken::new()));
+    let mut public =
+        tokio::spawn(listener::serve(public_listener, config.tls, public, config.http, shutdown.clone()));
+    let admin =
+        tokio::spawn(listener::serve(admin_listener, None, admin, config.http, CancellationToken::new()));
 
     ready(&addresses);
     tokio::select! {
@@ -143,25 +139,4 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServerError> {
 
 fn address_of(listener: &TcpListener, asked_for: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked_for)
-}
-
-/// Waits for a database that is still starting; any other failure is final.
-async fn migrate(history: &History) -> Result<(), ServerError> {
-    for attempt in 1.. {
-        match history.migrate().await {
-            Ok(()) => break,
-            Err(MigrateError::Execute(error)) if attempt < MIGRATION_ATTEMPTS && is_starting(&error) => {
-                tracing::warn!(%error, attempt, "PostgreSQL is not ready; trying again");
-                sleep(Duration::from_secs(1)).await;
-            }
-            Err(error) => return Err(ServerError::Database(error)),
-        }
-    }
-    Ok(())
-}
-
-/// Whether PostgreSQL doesn't listen yet, or says that it isn't ready (`cannot_connect_now`).
-fn is_starting(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut) || code.as_deref() == Some("57P03")
 }

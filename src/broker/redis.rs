@@ -101,7 +101,7 @@ impl Supervisor {
             match Session::open(&self.config, &self.events).await {
                 Ok(session) => self.keep(session).await,
                 Err(error) => {
-                    tracing::warn!(error = error.category(), "Redis can't be reached; trying again");
+                    tracing::warn!(%error, "Redis can't be reached; trying again");
                     metrics().broker_losses.of(BrokerLoss::Closed).increment(1);
                 }
             }

@@ -1,4 +1,6 @@
-//! The flags and environment variables of `hopline serve`.
+//! The flags and environment variables of `hopline serve` and `hopline migrate`.
+
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -14,6 +16,14 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     pub(super) listen: String,
 
+    /// PEM file with the certificate for clients and those that lead to an authority: clients then talk TLS
+    #[arg(long, env = "HOPLINE_TLS_CERT_FILE", value_name = "FILE")]
+    pub(super) tls_cert_file: Option<PathBuf>,
+
+    /// PEM file with the certificate's key
+    #[arg(long, env = "HOPLINE_TLS_KEY_FILE", value_name = "FILE")]
+    pub(super) tls_key_file: Option<PathBuf>,
+
     /// Address for operators and Prometheus
     #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     pub(super) admin_listen: String,
@@ -22,21 +32,32 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_HTTP_CONNECTIONS_MAX", value_name = "N", default_value = "1024")]
     pub(super) http_connections_max: String,
 
-    /// How long a client may take for the head of a request
+    /// How long a client may take for a TLS handshake, and for the head of a request
     #[arg(long, env = "HOPLINE_REQUEST_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) request_timeout_ms: String,
 
-    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE
-    #[arg(long, env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
-    pub(super) database_url: Option<String>,
+    #[command(flatten)]
+    pub(super) database: DatabaseArgs,
+
+    /// Leave the schema to `hopline migrate`: the server's role need not own it
+    #[arg(long, env = "HOPLINE_NO_MIGRATE")]
+    pub(super) no_migrate: bool,
 
     /// Connections for reading from PostgreSQL
     #[arg(long, env = "HOPLINE_DATABASE_CONNECTIONS", value_name = "N", default_value = "8")]
     pub(super) database_connections: String,
 
-    /// Redis: redis://USER:PASSWORD@HOST:PORT/
+    /// Redis: redis://USER:PASSWORD@HOST:PORT/, or rediss:// for TLS
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
+
+    /// File with the password for Redis, instead of one in the URL
+    #[arg(long, env = "HOPLINE_REDIS_PASSWORD_FILE", value_name = "FILE")]
+    pub(super) redis_password_file: Option<PathBuf>,
+
+    /// PEM file with the only authorities that may vouch for Redis [default: the public ones]
+    #[arg(long, env = "HOPLINE_REDIS_CA_FILE", value_name = "FILE")]
+    pub(super) redis_ca_file: Option<PathBuf>,
 
     /// Redis Pub/Sub topic that all servers share
     #[arg(long, env = "HOPLINE_REDIS_TOPIC", value_name = "TOPIC", default_value = "hopline")]
@@ -121,4 +142,20 @@ pub struct ServeArgs {
     /// Limit of the shutdown; what has not drained by then is cut off
     #[arg(long, env = "HOPLINE_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) shutdown_timeout_ms: String,
+}
+
+/// How to reach PostgreSQL.
+#[derive(Debug, Clone, Args)]
+pub struct DatabaseArgs {
+    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE`, with `?sslmode=verify-full` for TLS
+    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub(super) url: Option<String>,
+
+    /// File with the password for PostgreSQL, instead of one in the URL
+    #[arg(long = "database-password-file", env = "HOPLINE_DATABASE_PASSWORD_FILE", value_name = "FILE")]
+    pub(super) password_file: Option<PathBuf>,
+
+    /// PEM file with further authorities that may vouch for PostgreSQL
+    #[arg(long = "database-ca-file", env = "HOPLINE_DATABASE_CA_FILE", value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
 }

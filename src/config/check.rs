@@ -7,11 +7,9 @@ use std::{
     time::Duration,
 };
 
-use redis::IntoConnectionInfo;
-use sqlx::postgres::PgConnectOptions;
 use uuid::Uuid;
 
-use super::{Broker, Client, Config, Database, Persist, Receive, ServeArgs};
+use super::{Client, Config, Persist, Receive, ServeArgs};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
@@ -36,26 +34,30 @@ impl Display for ConfigErrors {
         for Problem { flag, why } in &self.0 {
             writeln!(f, "  {flag}: {why}")?;
         }
-        write!(f, "See `hopline serve --help` for each flag's environment variable and default.")
+        write!(f, "See `--help` for each flag's environment variable and default.")
     }
 }
 
 impl Config {
     /// Checks all settings; the error names every one that is wrong.
     pub fn new(args: &ServeArgs) -> Result<Self, ConfigErrors> {
-        let mut check = Checker(Vec::new());
-        let config = check.config(args);
-        match config {
-            Some(config) if check.0.is_empty() => Ok(config),
-            _ => Err(ConfigErrors(check.0)),
-        }
+        Checker::check(|check| check.config(args))
     }
 }
 
 /// Collects problems. A check returns nothing when it adds one, and the others go on.
-struct Checker(Vec<Problem>);
+pub(super) struct Checker(Vec<Problem>);
 
 impl Checker {
+    /// What `check` makes of the settings, unless it finds any problem.
+    pub(super) fn check<T>(check: impl FnOnce(&mut Self) -> Option<T>) -> Result<T, ConfigErrors> {
+        let mut checker = Self(Vec::new());
+        match check(&mut checker) {
+            Some(value) if checker.0.is_empty() => Ok(value),
+            _ => Err(ConfigErrors(checker.0)),
+        }
+    }
+
     /// Every check runs before the first `?`, so that no problem hides another one.
     fn config(&mut self, args: &ServeArgs) -> Option<Config> {
         let node = match &args.node {
@@ -65,7 +67,8 @@ impl Checker {
         let listen = self.parse("--listen", &args.listen);
         let admin_listen = self.parse("--admin-listen", &args.admin_listen);
         let http = self.http(args);
-        let database = self.database(args);
+        let tls = self.tls(args);
+        let database = self.database(&args.database, &args.database_connections);
         let persist = self.persist(args);
         let broker = self.broker(args);
         let receive = self.receive(args);
@@ -74,9 +77,11 @@ impl Checker {
         Some(Config {
             node: node?,
             listen: listen?,
+            tls: tls?,
             admin_listen: admin_listen?,
             http: http?,
             database: database?,
+            migrate: !args.no_migrate,
             persist: persist?,
             broker: broker?,
             receive: receive?,
@@ -94,54 +99,12 @@ impl Checker {
         Some(listener::Limits { connections_max: connections_max?, request_timeout: request_timeout? })
     }
 
-    fn database(&mut self, args: &ServeArgs) -> Option<Database> {
-        let options = self.required("--database-url", args.database_url.as_deref(), "DATABASE_URL");
-        let options = options.and_then(|url| self.parse_secret::<PgConnectOptions>("--database-url", url));
-        let connections_max = self.number("--database-connections", &args.database_connections, 1..=1000);
-        Some(Database {
-            options: options?.application_name("hopline").options([
-                // Acknowledged means committed and flushed, whatever the database's defaults are;
-                // and the group commit's second look needs a snapshot for each statement.
-                ("synchronous_commit", "on"),
-                ("default_transaction_isolation", "read committed"),
-            ]),
-            connections_max: connections_max?,
-        })
-    }
-
     fn persist(&mut self, args: &ServeArgs) -> Option<Persist> {
         let writers = self.number("--persist-writers", &args.persist_writers, 1..=64);
         let batch_max = self.number("--persist-batch-max", &args.persist_batch_max, 1..=4096);
         let queue_max = self.number("--persist-queue-max", &args.persist_queue_max, 1..=1_000_000);
         let timeout = self.millis("--persist-timeout-ms", &args.persist_timeout_ms, 10..=60_000);
         Some(Persist { writers: writers?, batch_max: batch_max?, queue_max: queue_max?, timeout: timeout? })
-    }
-
-    fn broker(&mut self, args: &ServeArgs) -> Option<Broker> {
-        let url = self.required("--redis-url", args.redis_url.as_deref(), "REDIS_URL");
-        let redis = url.and_then(|url| self.redis("--redis-url", url));
-        let topic = Some(args.redis_topic.clone()).filter(|topic| !topic.is_empty());
-        if topic.is_none() {
-            self.add("--redis-topic", "must not be empty");
-        }
-        let heartbeat = self.millis("--broker-heartbeat-ms", &args.broker_heartbeat_ms, 10..=60_000);
-        let publish_timeout = self.millis("--publish-timeout-ms", &args.publish_timeout_ms, 1..=60_000);
-        Some(Broker {
-            redis: redis?,
-            topic: topic?,
-            heartbeat: heartbeat?,
-            publish_timeout: publish_timeout?,
-        })
-    }
-
-    /// Pushes need RESP3, and a publish of a few hundred bytes must not wait for Nagle's algorithm.
-    fn redis(&mut self, flag: &'static str, url: &str) -> Option<redis::Client> {
-        let client = url.into_connection_info().and_then(|info| {
-            let settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
-            let tcp = redis::io::tcp::TcpSettings::default().set_nodelay(true);
-            redis::Client::open(info.set_redis_settings(settings).set_tcp_settings(tcp))
-        });
-        client.map_err(|error| self.add(flag, format!("not a Redis URL: {}", error.category()))).ok()
     }
 
     fn receive(&mut self, args: &ServeArgs) -> Option<Receive> {
@@ -190,11 +153,16 @@ impl Checker {
         })
     }
 
-    fn add(&mut self, flag: &'static str, why: impl Into<String>) {
+    pub(super) fn add(&mut self, flag: &'static str, why: impl Into<String>) {
         self.0.push(Problem { flag, why: why.into() });
     }
 
-    fn required<'a>(&mut self, flag: &'static str, value: Option<&'a str>, env: &str) -> Option<&'a str> {
+    pub(super) fn required<'a>(
+        &mut self,
+        flag: &'static str,
+        value: Option<&'a str>,
+        env: &str,
+    ) -> Option<&'a str> {
         let value = value.filter(|value| !value.is_empty());
         if value.is_none() {
             self.add(flag, format!("is required; the environment variable {env} will do"));
@@ -202,16 +170,20 @@ impl Checker {
         value
     }
 
-    fn parse<T: FromStr<Err: Display>>(&mut self, flag: &'static str, text: &str) -> Option<T> {
+    pub(super) fn parse<T: FromStr<Err: Display>>(&mut self, flag: &'static str, text: &str) -> Option<T> {
         text.parse().map_err(|error| self.add(flag, format!("{text:?}: {error}"))).ok()
     }
 
     /// As [`Self::parse`], but the message doesn't repeat the value.
-    fn parse_secret<T: FromStr<Err: Display>>(&mut self, flag: &'static str, text: &str) -> Option<T> {
+    pub(super) fn parse_secret<T: FromStr<Err: Display>>(
+        &mut self,
+        flag: &'static str,
+        text: &str,
+    ) -> Option<T> {
         text.parse().map_err(|error| self.add(flag, format!("{error}"))).ok()
     }
 
-    fn number<T>(&mut self, flag: &'static str, text: &str, range: RangeInclusive<T>) -> Option<T>
+    pub(super) fn number<T>(&mut self, flag: &'static str, text: &str, range: RangeInclusive<T>) -> Option<T>
     where
         T: FromStr + PartialOrd + Display,
     {
@@ -222,7 +194,12 @@ impl Checker {
         number
     }
 
-    fn millis(&mut self, flag: &'static str, text: &str, range: RangeInclusive<u64>) -> Option<Duration> {
+    pub(super) fn millis(
+        &mut self,
+        flag: &'static str,
+        text: &str,
+        range: RangeInclusive<u64>,
+    ) -> Option<Duration> {
         self.number(flag, text, range).map(Duration::from_millis)
     }
 }

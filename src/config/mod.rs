@@ -2,17 +2,20 @@
 
 mod args;
 mod check;
+mod files;
+mod services;
 
 use std::{net::SocketAddr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
-pub use args::ServeArgs;
+pub use args::{DatabaseArgs, ServeArgs};
 pub use check::{ConfigErrors, Problem};
 
 use crate::{
     listener,
     protocol::{Limits, SenderName},
+    tls::Tls,
 };
 
 /// All that a server needs to know before it starts.
@@ -22,12 +25,16 @@ pub struct Config {
     pub node: SenderName,
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// TLS where clients connect; without it they talk plainly.
+    pub tls: Option<Tls>,
     /// Where operators and Prometheus connect.
     pub admin_listen: SocketAddr,
     /// What both listeners allow.
     pub http: listener::Limits,
     /// How to reach PostgreSQL.
     pub database: Database,
+    /// Whether the server brings the schema up to date; else it only looks whether it is.
+    pub migrate: bool,
     /// The group commit.
     pub persist: Persist,
     /// The way between servers.

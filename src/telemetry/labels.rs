@@ -120,6 +120,24 @@ label! {
 }
 
 label! {
+    /// What became of a TLS handshake.
+    HandshakeOutcome {
+        /// The connection is encrypted.
+        Done = "done",
+        /// The client did not believe the certificate, or gave up with another alert.
+        Refused = "refused",
+        /// What came is not TLS.
+        NotTls = "not_tls",
+        /// The client has no version or algorithm that the server takes.
+        Incompatible = "incompatible",
+        /// The connection broke.
+        Closed = "closed",
+        /// It took too long.
+        Late = "late",
+    }
+}
+
+label! {
     /// What became of a span.
     SpanOutcome {
         /// It is over. It may still be waiting for the exporter.

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 /// The documents, by their paths in the repository.
 fn documents() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut names = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned()];
+    let mut names = ["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned).to_vec();
     for folder in ["docs", "docs/adr"] {
         let files = fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().file_name());
         let files = files.map(|name| format!("{folder}/{}", name.to_str().unwrap()));

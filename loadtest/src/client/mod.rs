@@ -1,6 +1,7 @@
 //! A WebSocket client of a server, for the load generator and for tests.
 
 mod error;
+mod tls;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,13 +12,14 @@ use futures_util::{
 use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, WEBSOCKET_PATH};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config,
+    MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
     tungstenite::{Error, Message, protocol::WebSocketConfig},
 };
 use uuid::Uuid;
 
 pub use error::{ClientError, Closed};
 use error::{broken, closed_by, refusal};
+pub use tls::Tls;
 pub use tokio_tungstenite::tungstenite::{Message as RawMessage, Utf8Bytes};
 
 /// How long connecting may take, up to and including the server's `hello`.
@@ -29,7 +31,7 @@ const WRITE_BUFFER_BYTES: usize = 16 * 1024;
 const WRITE_BUFFER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const FRAME_BYTES_MAX: usize = 1024 * 1024;
 
-type Socket = WebSocketStream<TcpStream>;
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// What a server says when a client connects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,18 +65,32 @@ pub struct Receiver(SplitStream<Socket>);
 impl Client {
     /// Connects and waits for the server's `hello`. The sender's name goes into the URL as it is.
     pub async fn connect(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+        Self::connect_by(addr, sender, None).await
+    }
+
+    /// The same over TLS, if the server shows a certificate that is believed.
+    pub async fn connect_tls(addr: SocketAddr, sender: &str, tls: &Tls) -> Result<Self, ClientError> {
+        Self::connect_by(addr, sender, Some(tls)).await
+    }
+
+    async fn connect_by(addr: SocketAddr, sender: &str, tls: Option<&Tls>) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
-        timeout(CONNECT_LIMIT, Self::connect_unhurried(addr, sender))
+        timeout(CONNECT_LIMIT, Box::pin(Self::connect_unhurried(addr, sender, tls)))
             .await
             .map_err(|_| failed(format!("no hello within {CONNECT_LIMIT:?}")))?
     }
 
-    async fn connect_unhurried(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+    async fn connect_unhurried(
+        addr: SocketAddr,
+        sender: &str,
+        tls: Option<&Tls>,
+    ) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
         let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        let url = format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}");
-        let (socket, _) = client_async_with_config(url, stream, Some(config()))
+        let base = tls.map_or_else(|| format!("ws://{addr}"), |tls| tls.base_url(addr));
+        let url = format!("{base}{WEBSOCKET_PATH}?sender={sender}");
+        let (socket, _) = client_async_tls_with_config(url, stream, Some(config()), tls.map(Tls::connector))
             .await
             .map_err(|error| refusal(addr, error))?;
         let (sink, stream) = socket.split();

@@ -11,7 +11,7 @@ use tokio::{
     time::Instant,
 };
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, accept_async, connect_async,
+    WebSocketStream, accept_async, client_async,
     tungstenite::{Message, Utf8Bytes},
 };
 
@@ -61,6 +61,7 @@ async fn accept(listener: &TcpListener) -> anyhow::Result<WebSocketStream<TcpStr
     Ok(accept_async(stream).await?)
 }
 
-async fn connect(addr: SocketAddr) -> anyhow::Result<WebSocketStream<MaybeTlsStream<TcpStream>>> {
-    Ok(connect_async(format!("ws://{addr}/")).await?.0)
+async fn connect(addr: SocketAddr) -> anyhow::Result<WebSocketStream<TcpStream>> {
+    let stream = TcpStream::connect(addr).await?;
+    Ok(client_async(format!("ws://{addr}/"), stream).await?.0)
 }

@@ -15,8 +15,8 @@ pub use hops::Hops;
 use super::{
     exemplars,
     labels::{
-        Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, PersistRetry, PublishOutcome,
-        SpanOutcome,
+        Arrival, BrokerLoss, CheckTrigger, Direction, DropReason, GapCause, HandshakeOutcome, PersistRetry,
+        PublishOutcome, SpanOutcome,
     },
 };
 use crate::{
@@ -64,6 +64,8 @@ declare! {
         "hopline_heal_failures_total": heal_failures is Counter;
         /// Comparisons of positions with the channels' counters.
         "hopline_position_checks_total": position_checks is Counters<CheckTrigger>, by "trigger";
+        /// TLS handshakes by what became of them.
+        "hopline_tls_handshakes_total": tls_handshakes is Counters<HandshakeOutcome>, by "outcome";
         /// Open WebSocket connections.
         "hopline_connections": connections is Gauge;
         /// WebSocket connections opened.

@@ -1,6 +1,8 @@
 //! What the tests share: a lab of this build's servers, clients that fail loudly, and a look at the database.
 
 pub(crate) mod browser;
+pub(crate) mod certificates;
+pub(crate) mod compose;
 pub(crate) mod dashboard;
 pub(crate) mod document;
 mod gate;

@@ -12,7 +12,7 @@ DEMO_FLAGS ?=
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger check-stack clean
+.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-jaeger check-stack deps sbom clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,14 @@ check-stack: ## Checks the compose stack's files, with docker compose where it i
 	$(call heading,check-stack: compose and dashboards)
 	@HOPLINE_TOOLS=$(TOOLS) scripts/check-compose
 	@cd scripts/grafana-schema && go run . $(CURDIR)/observability/grafana/dashboards/*.json
+
+deps: ## Checks licences, sources and banned crates (cargo-deny).
+	@cargo deny --all-features check licenses bans sources
+
+sbom: ## Writes what each crate is built from, as CycloneDX (cargo-cyclonedx), to results/.
+	@mkdir -p results
+	@cargo cyclonedx --format json --target all
+	@mv hopline.cdx.json loadtest/hopline-loadtest.cdx.json results/
 
 clean: ## Removes what was built.
 	@cargo clean

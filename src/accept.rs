@@ -1,14 +1,17 @@
 //! `accept`: what every publish passes, whether it came by WebSocket or by HTTP, before PostgreSQL sees it.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
+    auth::Identity,
     clock,
     fault::Line,
     hop::Hop,
     persist::{Draft, Persist, PersistError},
-    protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError, SenderName},
+    protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError},
     telemetry::{metrics::metrics, trace},
 };
 
@@ -18,7 +21,7 @@ pub struct Request {
     /// The channel's name, unchecked.
     pub channel: String,
     /// Who publishes.
-    pub sender: SenderName,
+    pub publisher: Arc<Identity>,
     /// What the publisher calls it.
     pub client_message_id: Uuid,
     /// The text, unchecked.
@@ -80,6 +83,7 @@ impl Accept {
 
     fn check(&self, request: &Request) -> Result<ChannelName, ProtocolError> {
         let channel = channel_name(&request.channel)?;
+        request.publisher.check_write(&channel)?;
         self.check_body(&request.body)?;
         Ok(channel)
     }
@@ -120,7 +124,7 @@ fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
     persist.append(Draft {
         channel,
         id,
-        sender: request.sender,
+        sender: request.publisher.sender.clone(),
         client_message_id: request.client_message_id,
         body: request.body,
         traceparent: passed_on.as_ref().map(trace::traceparent),

@@ -11,6 +11,7 @@
 
 pub mod accept;
 pub mod admin;
+pub mod auth;
 pub mod broker;
 pub mod clock;
 pub mod config;
@@ -21,6 +22,7 @@ pub mod history;
 pub mod hop;
 pub mod http;
 pub mod listener;
+pub mod mint;
 pub mod operate;
 pub mod persist;
 pub mod protocol;
@@ -30,3 +32,4 @@ pub mod send;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;
+pub mod token;

@@ -18,6 +18,11 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
+use crate::telemetry::{labels::HeadRefusal, metrics::metrics};
+
+/// The largest head of a request.
+const HEAD_BYTES_MAX: usize = 32 << 10;
+
 /// How long `accept` waits after a failure: there may be no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -35,7 +40,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     let connections = TaskTracker::new();
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout).max_buf_size(HEAD_BYTES_MAX);
     loop {
         let (stream, peer, slot) = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -53,6 +58,7 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
         let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
         connections.spawn(async move {
             if let Err(error) = until_answered(connection, &shutdown).await {
+                count(&error);
                 tracing::debug!(%error, %peer, "a connection ended");
             }
             drop(slot);
@@ -61,6 +67,20 @@ pub async fn serve(listener: TcpListener, routes: Router, limits: Limits, shutdo
     drop(listener);
     connections.close();
     connections.wait().await;
+}
+
+/// Counts a connection whose request could not be read; others broke.
+fn count(error: &hyper::Error) {
+    let reason = if error.is_timeout() {
+        HeadRefusal::Slow
+    } else if error.is_parse_too_large() {
+        HeadRefusal::TooLarge
+    } else if error.is_parse() {
+        HeadRefusal::Malformed
+    } else {
+        return;
+    };
+    metrics().heads_refused.of(reason).increment(1);
 }
 
 /// Drives a connection to its end, which comes with the next answer once `shutdown` is cancelled.

@@ -14,7 +14,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accept::Accept,
-    admin, broker,
+    admin,
+    auth::Auth,
+    broker,
     config::Config,
     connection::Shared,
     health::{self, Health},
@@ -101,10 +103,11 @@ pub async fn run(
 
     let connections = TaskTracker::new();
     let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-    let admin = admin::routes(metrics, history.clone());
+    let admin = admin::routes(metrics, history.clone(), config.admin_token);
     let shared = Arc::new(Shared {
         node: config.node,
         config: config.client,
+        auth: Auth::new(config.auth),
         accept: Accept::new(persist, config.client.limits),
         registrar,
         history,

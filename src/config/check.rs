@@ -15,6 +15,7 @@ use super::{Broker, Client, Config, Database, Persist, Receive, ServeArgs};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
+    token::Secret,
 };
 
 /// One setting that can't be used.
@@ -53,7 +54,7 @@ impl Config {
 }
 
 /// Collects problems. A check returns nothing when it adds one, and the others go on.
-struct Checker(Vec<Problem>);
+pub(super) struct Checker(Vec<Problem>);
 
 impl Checker {
     /// Every check runs before the first `?`, so that no problem hides another one.
@@ -70,6 +71,8 @@ impl Checker {
         let broker = self.broker(args);
         let receive = self.receive(args);
         let client = self.client(args);
+        let auth = self.auth(args, listen);
+        let admin_token = self.file("--admin-token-file", args.admin_token_file.as_deref(), Secret::read);
         let shutdown_timeout = self.millis("--shutdown-timeout-ms", &args.shutdown_timeout_ms, 0..=600_000);
         Some(Config {
             node: node?,
@@ -81,8 +84,10 @@ impl Checker {
             broker: broker?,
             receive: receive?,
             client: client?,
+            auth: auth?,
             metrics: !args.no_metrics,
             fault_switches: args.fault_switches,
+            admin_token,
             shutdown_timeout: shutdown_timeout?,
         })
     }
@@ -160,6 +165,7 @@ impl Checker {
         let limits = self.limits(args);
         let queue_max = self.number("--client-queue-max", &args.client_queue_max, 2..=1_000_000);
         let connections_max = self.number("--connections-max", &args.connections_max, 1..=1_000_000);
+        let auth_timeout = self.millis("--auth-timeout-ms", &args.auth_timeout_ms, 10..=600_000);
         let (limits, queue_max) = (limits?, queue_max?);
         if limits.recovered_max >= queue_max {
             self.add(
@@ -170,7 +176,7 @@ impl Checker {
         if limits.body_bytes_max >= limits.frame_bytes_max {
             self.add("--body-bytes-max", "must be less than --frame-bytes-max, which has to hold a body");
         }
-        Some(Client { limits, queue_max, connections_max: connections_max? })
+        Some(Client { limits, queue_max, connections_max: connections_max?, auth_timeout: auth_timeout? })
     }
 
     fn limits(&mut self, args: &ServeArgs) -> Option<Limits> {
@@ -190,11 +196,16 @@ impl Checker {
         })
     }
 
-    fn add(&mut self, flag: &'static str, why: impl Into<String>) {
+    pub(super) fn add(&mut self, flag: &'static str, why: impl Into<String>) {
         self.0.push(Problem { flag, why: why.into() });
     }
 
-    fn required<'a>(&mut self, flag: &'static str, value: Option<&'a str>, env: &str) -> Option<&'a str> {
+    pub(super) fn required<'a>(
+        &mut self,
+        flag: &'static str,
+        value: Option<&'a str>,
+        env: &str,
+    ) -> Option<&'a str> {
         let value = value.filter(|value| !value.is_empty());
         if value.is_none() {
             self.add(flag, format!("is required; the environment variable {env} will do"));

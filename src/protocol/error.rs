@@ -27,6 +27,12 @@ pub enum ErrorCode {
     TooManyOutstanding,
     /// This `client_message_id` was used by the same sender, in this channel, for another body.
     Conflict,
+    /// There is no token, or none that holds.
+    Unauthorized,
+    /// The token does not allow it.
+    Forbidden,
+    /// Pages of this origin are not served.
+    ForbiddenOrigin,
     /// The server's queue is full.
     Busy,
     /// PostgreSQL can't be reached or doesn't answer. Whether the message was stored is unknown.
@@ -37,7 +43,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Malformed,
         Self::InvalidName,
         Self::InvalidBody,
@@ -48,6 +54,9 @@ impl ErrorCode {
         Self::TooManySubscriptions,
         Self::TooManyOutstanding,
         Self::Conflict,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::ForbiddenOrigin,
         Self::Busy,
         Self::Unavailable,
         Self::ShuttingDown,
@@ -66,6 +75,9 @@ impl ErrorCode {
             Self::TooManySubscriptions => "too_many_subscriptions",
             Self::TooManyOutstanding => "too_many_outstanding",
             Self::Conflict => "conflict",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::ForbiddenOrigin => "forbidden_origin",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::ShuttingDown => "shutting_down",
@@ -131,6 +143,10 @@ pub enum CloseCode {
     SlowClient,
     /// Nothing, not even a pong, came from the client for too long.
     IdleTimeout,
+    /// No token that holds came in time: get one and connect again.
+    Unauthorized,
+    /// The token that the connection stood on has ended: get a new one, reconnect and recover by `seq`.
+    TokenExpired,
     /// A binary frame; the protocol is text only.
     Unsupported,
     /// A text frame that isn't UTF-8.
@@ -143,10 +159,12 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ShuttingDown,
         Self::SlowClient,
         Self::IdleTimeout,
+        Self::Unauthorized,
+        Self::TokenExpired,
         Self::Unsupported,
         Self::NotUtf8,
         Self::ProtocolViolation,
@@ -159,6 +177,8 @@ impl CloseCode {
             Self::ShuttingDown => 4000,
             Self::SlowClient => 4001,
             Self::IdleTimeout => 4002,
+            Self::Unauthorized => 4010,
+            Self::TokenExpired => 4011,
             Self::ProtocolViolation => 1002,
             Self::Unsupported => 1003,
             Self::NotUtf8 => 1007,
@@ -172,6 +192,8 @@ impl CloseCode {
             Self::ShuttingDown => "shutting_down",
             Self::SlowClient => "slow_client",
             Self::IdleTimeout => "idle_timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenExpired => "token_expired",
             Self::ProtocolViolation => "protocol_violation",
             Self::Unsupported => "unsupported",
             Self::NotUtf8 => "not_utf8",

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, value_parser};
 
 use super::{TRACES_FILE, parse::resolve};
-use crate::lab::LabOptions;
+use crate::{credentials::CredentialsArgs, lab::LabOptions};
 
 /// The lab.
 #[derive(Clone, Debug, Args)]
@@ -23,6 +23,9 @@ pub struct LabArgs {
     /// A Redis to use instead of a private one; the servers meet on a topic of their own.
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
+    /// Let the lab's servers take tokens only, and give its clients some.
+    #[arg(long)]
+    pub auth: bool,
     /// Leave the lab's folder with its logs, until the next lab starts.
     #[arg(long)]
     pub keep: bool,
@@ -43,8 +46,11 @@ pub struct KeptLabArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
     /// Servers to load instead of a lab's: host:port, separated by commas.
-    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "keep"], help_heading = "Lab")]
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "auth", "keep"], help_heading = "Lab")]
     pub target: Vec<SocketAddr>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub credentials: CredentialsArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub lab: LabArgs,
@@ -64,6 +70,7 @@ impl From<&LabArgs> for LabOptions {
             server_binary: args.server_binary.clone(),
             database_url: args.database_url.clone(),
             redis_url: args.redis_url.clone(),
+            auth: args.auth,
             keep: args.keep,
             ..Self::default()
         }

@@ -8,11 +8,17 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, WEBSOCKET_PATH};
+use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, Token, WEBSOCKET_PATH};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
-    tungstenite::{Error, Message, protocol::WebSocketConfig},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest,
+        handshake::client::Request,
+        http::{HeaderValue, header::AUTHORIZATION},
+        protocol::WebSocketConfig,
+    },
 };
 use uuid::Uuid;
 
@@ -42,6 +48,8 @@ pub struct Hello {
     pub sender: SenderName,
     /// What the server accepts.
     pub limits: Limits,
+    /// When the server ends the connection: Unix time, in milliseconds; never without a token.
+    pub expires_at_ms: Option<u64>,
 }
 
 /// A connected client.
@@ -63,25 +71,46 @@ pub struct Receiver(SplitStream<Socket>);
 impl Client {
     /// Connects and waits for the server's `hello`. The sender's name goes into the URL as it is.
     pub async fn connect(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+        Self::connect_by(addr, request(addr, &format!("?sender={sender}"))?).await
+    }
+
+    /// Connects with a token, which names the sender; or, if there is none, under a name.
+    pub async fn connect_as(
+        addr: SocketAddr,
+        sender: &str,
+        token: Option<&Token>,
+    ) -> Result<Self, ClientError> {
+        let Some(Token(token)) = token else {
+            return Self::connect(addr, sender).await;
+        };
+        let mut request = request(addr, "")?;
+        let value = HeaderValue::try_from(format!("Bearer {token}"));
+        let not_a_header =
+            |_| ClientError::Connect { addr, reason: "the token can't stand in a header".to_owned() };
+        request.headers_mut().insert(AUTHORIZATION, value.map_err(not_a_header)?);
+        Self::connect_by(addr, request).await
+    }
+
+    /// Connects by any request.
+    pub async fn connect_by(addr: SocketAddr, request: Request) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
-        timeout(CONNECT_LIMIT, Self::connect_unhurried(addr, sender))
+        timeout(CONNECT_LIMIT, Self::connect_unhurried(addr, request))
             .await
             .map_err(|_| failed(format!("no hello within {CONNECT_LIMIT:?}")))?
     }
 
-    async fn connect_unhurried(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
+    async fn connect_unhurried(addr: SocketAddr, request: Request) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
         let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        let url = format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}");
-        let (socket, _) = client_async_with_config(url, stream, Some(config()))
+        let (socket, _) = client_async_with_config(request, stream, Some(config()))
             .await
             .map_err(|error| refusal(addr, error))?;
         let (sink, stream) = socket.split();
         let (sender, mut receiver) = (Sender(sink), Receiver(stream));
         match receiver.next_frame().await? {
-            ServerFrame::Hello { node, session, sender: name, limits, .. } => {
-                let hello = Hello { node, session, sender: name, limits };
+            ServerFrame::Hello { node, session, sender: name, limits, expires_at_ms, .. } => {
+                let hello = Hello { node, session, sender: name, limits, expires_at_ms };
                 Ok(Self { hello, sender, receiver })
             }
             other => Err(failed(format!("the first frame wasn't hello but {other:?}"))),
@@ -229,6 +258,11 @@ impl Receiver {
             }
         }
     }
+}
+
+fn request(addr: SocketAddr, query: &str) -> Result<Request, ClientError> {
+    let url = format!("ws://{addr}{WEBSOCKET_PATH}{query}");
+    url.into_client_request().map_err(|error| ClientError::Connect { addr, reason: error.to_string() })
 }
 
 fn config() -> WebSocketConfig {

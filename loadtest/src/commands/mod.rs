@@ -93,7 +93,8 @@ impl Ground {
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
         if !args.target.is_empty() {
-            let target = Target { servers: args.target.clone(), watched: Watched::default() };
+            let credentials = args.credentials.read()?;
+            let target = Target { servers: args.target.clone(), credentials, watched: Watched::default() };
             return Ok(Self { lab: None, target });
         }
         Self::on_lab(&args.lab, otlp_endpoint, progress).await
@@ -105,7 +106,8 @@ impl Ground {
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
         let lab = start_lab(args, otlp_endpoint, progress).await?;
-        let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+        let target =
+            Target { servers: lab.addrs(), credentials: lab.credentials(), watched: Watched::on(&lab) };
         Ok(Self { lab: Some(lab), target })
     }
 

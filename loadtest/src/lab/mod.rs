@@ -2,6 +2,7 @@
 //! temporary folder. It leaves nothing behind: not after a panic, and what a killed lab leaves, the
 //! next one sweeps away.
 
+mod auth;
 mod binary;
 mod exporters;
 mod folder;
@@ -25,6 +26,7 @@ use std::{
 use anyhow::anyhow;
 use futures_util::future::try_join_all;
 
+use auth::LabIssuer;
 use folder::Folder;
 pub use jaeger::Jaeger;
 pub use port::free_port;
@@ -33,6 +35,8 @@ pub use prometheus::Prometheus;
 pub use redis::Redis;
 use server::Launch;
 pub use server::Server;
+
+use crate::credentials::Credentials;
 
 /// How long the servers may drain when the lab is taken down.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -54,6 +58,8 @@ pub struct LabOptions {
     pub database_url: Option<String>,
     /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
     pub redis_url: Option<String>,
+    /// Whether the servers take tokens only. [`Lab::credentials`] has them.
+    pub auth: bool,
     /// Whether the folder with the logs stays, until the next lab starts.
     pub keep: bool,
 }
@@ -68,6 +74,7 @@ impl Default for LabOptions {
             otlp_endpoint: None,
             database_url: None,
             redis_url: None,
+            auth: false,
             keep: false,
         }
     }
@@ -81,6 +88,8 @@ pub struct Lab {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
     redis_topic: String,
+    /// Who issues the clients' tokens, if they need some.
+    issuer: Option<LabIssuer>,
     /// Found, or built, when the first server is started.
     server_binary: Mutex<Option<PathBuf>>,
     servers: Mutex<Vec<Arc<Server>>>,
@@ -97,12 +106,14 @@ impl Lab {
             Some(_) => format!("hopline-{}", uuid::Uuid::new_v4().simple()),
             None => "hopline".to_owned(),
         };
+        let issuer = if options.auth { Some(LabIssuer::create(folder.path())?) } else { None };
         let mut lab = Self {
             options,
             swept,
             postgres: None,
             redis: None,
             redis_topic,
+            issuer,
             server_binary: Mutex::default(),
             servers: Mutex::default(),
             folder,
@@ -126,6 +137,7 @@ impl Lab {
                 .server_args
                 .iter()
                 .map(String::as_str)
+                .chain(self.issuer.iter().flat_map(LabIssuer::server_args))
                 .chain(args.iter().copied())
                 .map(str::to_owned)
                 .collect(),
@@ -204,6 +216,12 @@ impl Lab {
     /// The Redis topic on which the servers meet.
     pub fn redis_topic(&self) -> &str {
         &self.redis_topic
+    }
+
+    /// What clients come in with.
+    pub fn credentials(&self) -> Credentials {
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.issuer.clone());
+        issuer.map_or_else(Credentials::default, Credentials::Issuer)
     }
 
     /// The lab's folder; its logs are there.

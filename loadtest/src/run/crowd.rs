@@ -100,13 +100,14 @@ impl Crowd {
         let tally = Tally::new(layout.channels, listens_to);
         let observer = observe(&identity, &channels);
         let Rules { sampling, watch } = rules;
-        let shared = Arc::new(Shared { identity, channels, tally, sampling, observer, watch });
+        let credentials = target.credentials.clone();
+        let shared = Arc::new(Shared { identity, credentials, channels, tally, sampling, observer, watch });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
         let subscribers = stream::iter(seats(layout, target)).map(|seat| {
             let shared = Arc::clone(&shared);
             async move {
-                let connecting = Subscriber::connect(seat, &shared.channels[seat.channel], length_max);
+                let connecting = Subscriber::connect(seat, &shared, length_max);
                 connecting.await.map_err(|error| (Delivered::nothing(seat, &error), error))
             }
         });
@@ -118,7 +119,8 @@ impl Crowd {
             let server = Layout::publishers_server(number, target.servers.len());
             let messages = messages_of(number);
             let (addr, publishers) = (target.servers[server], layout.publishers);
-            let connecting = stage.handle().spawn(Publisher::connect(addr, number, publishers, messages));
+            let connecting = Publisher::connect(Arc::clone(&shared), addr, number, publishers, messages);
+            let connecting = stage.handle().spawn(connecting);
             async move {
                 let connected = connecting.await.context("a publisher's task failed").flatten();
                 connected.map_err(|error| (Published::nothing(messages, &error), error))

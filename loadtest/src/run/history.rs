@@ -4,13 +4,14 @@ use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use hopline::protocol::{ChannelName, messages_path};
+use hopline::protocol::{ChannelName, Token, messages_path};
+use reqwest::header::{AUTHORIZATION, HeaderMap};
 
 use super::{
     Shared,
     wire::{Page, PageMessage},
 };
-use crate::{audit::Stored, http, identity::id_tail};
+use crate::{audit::Stored, credentials::Need, http, identity::id_tail};
 
 /// Channels that are read at the same time.
 const CONCURRENCY: usize = 4;
@@ -23,14 +24,16 @@ const PAGE_LIMIT: Duration = Duration::from_secs(30);
 /// answers.
 pub(super) async fn read(servers: &[SocketAddr], shared: &Shared) -> anyhow::Result<Vec<Vec<Stored>>> {
     let http = http::client(PAGE_LIMIT);
+    let token = shared.credentials.token("load-reader", Need::Read(&shared.identity.channels()))?;
+    let headers = authorization(token.as_ref())?;
     stream::iter(shared.channels.iter().enumerate())
         .map(|(number, channel)| {
-            let http = &http;
+            let (http, headers) = (&http, &headers);
             async move {
                 let first = number % servers.len();
                 let mut result = Err(anyhow!("there is no server to read {channel} from"));
                 for server in servers[first..].iter().chain(&servers[..first]) {
-                    result = read_channel(http, *server, channel, shared).await;
+                    result = read_channel(http, *server, headers, channel, shared).await;
                     if result.is_ok() {
                         break;
                     }
@@ -46,6 +49,7 @@ pub(super) async fn read(servers: &[SocketAddr], shared: &Shared) -> anyhow::Res
 async fn read_channel(
     http: &reqwest::Client,
     server: SocketAddr,
+    headers: &HeaderMap,
     channel: &str,
     shared: &Shared,
 ) -> anyhow::Result<Vec<Stored>> {
@@ -56,6 +60,7 @@ async fn read_channel(
     loop {
         let text = http
             .get(&url)
+            .headers(headers.clone())
             .query(&[("after_seq", after_seq), ("limit", PAGE_MESSAGES as u64)])
             .send()
             .await
@@ -72,6 +77,14 @@ async fn read_channel(
             None => return Ok(history),
         }
     }
+}
+
+fn authorization(token: Option<&Token>) -> anyhow::Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    if let Some(Token(token)) = token {
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse()?);
+    }
+    Ok(headers)
 }
 
 fn stored(message: &PageMessage<'_>, shared: &Shared) -> Stored {

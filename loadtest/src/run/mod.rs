@@ -26,6 +26,7 @@ use crate::{
     audit::{Evidence, Ledger},
     clock::Clock,
     cpu::{CpuUse, Watched},
+    credentials::Credentials,
     identity::Identity,
     pacer::{JOBS_MAX, Job, Pacer},
     plan::{Layout, Plan, Workload},
@@ -52,6 +53,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) credentials: Credentials,
     pub(crate) watched: Watched,
 }
 

@@ -1,6 +1,6 @@
 //! A publishing connection: on a schedule, or as fast as answers come.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::FutureExt;
 use hopline::protocol::ClientFrame;
@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Shared, wire::Incoming};
 use crate::{
     audit::{Answer, Record, index_of},
-    client::{Client, ClientError, Closed, Receiver, Sender},
+    client::{ClientError, Closed, Receiver, Sender},
     clock::Clock,
     identity::id_tail,
     pacer::Job,
@@ -63,12 +63,13 @@ pub(crate) struct Publisher {
 
 impl Publisher {
     pub(crate) async fn connect(
+        shared: Arc<Shared>,
         addr: SocketAddr,
         number: usize,
         publishers: usize,
         messages: usize,
     ) -> anyhow::Result<Self> {
-        let client = Client::connect(addr, &format!("load-publisher-{number}")).await?;
+        let client = shared.writer(addr, &format!("load-publisher-{number}")).await?;
         let outstanding_max = client.hello().limits.outstanding_max;
         let (sender, receiver) = client.split();
         Ok(Self {

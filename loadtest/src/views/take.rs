@@ -63,7 +63,7 @@ pub(crate) async fn take(setting: &Setting, progress: &mut Progress) -> anyhow::
             server.switch_faults(&switches).await?;
         }
     }
-    let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+    let target = Target { servers: lab.addrs(), credentials: lab.credentials(), watched: Watched::on(&lab) };
     let outbox = Outbox::start(Some(&receiver.endpoint()))?;
     let telemetry =
         Telemetry { sampling: Some(Sampling::new(1.0)), outbox: Some(outbox), metrics: Some(shown) };

@@ -90,7 +90,10 @@ impl Caller {
 
 /// Refuses a sender's name where tokens say it.
 pub fn named_beside_token() -> ProtocolError {
-    ProtocolError::new(ErrorCode::Malformed, "the token names the sender; leave `sender` out")
+    ProtocolError::new(
+        ErrorCode::Malformed,
+        "this server takes the sender's name from a token; leave `sender` out",
+    )
 }
 
 /// Refuses who is not known. The reason is counted and told to no one: the text is the same for all.

@@ -9,6 +9,8 @@ mod requests;
 mod sockets;
 mod tokens;
 
+use std::process::Command;
+
 use hopline::token::{Issuer, Secret};
 use serde_json::json;
 
@@ -75,6 +77,7 @@ async fn heads_of_requests_that_no_one_should_send_are_refused() {
     let mut house = House::start(&origins).await;
     let good = house.good_token();
     requests::tokens_in_the_wrong_place(&mut house, &good).await;
+    requests::names_and_tokens_in_urls(&mut house, &good).await;
     requests::other_origins(&mut house, &good).await;
     requests::broken_heads(&mut house).await;
     house.serves(&good).await;
@@ -121,6 +124,35 @@ async fn faults_are_switched_from_here_or_with_the_token_of_operators() {
     operators::others(&mut house).await;
     operators::the_command(&house, &file);
     house.logs_none_of([operators::TOKEN]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_prints_a_token_that_a_server_takes_and_nothing_else() {
+    let house = House::start(&[]).await;
+    let secret = house.lab.folder().join("jwt-secret");
+    let token = |flags: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hopline"));
+        command.args(["token", "--issuer=hopline-lab", "--audience=hopline", "--secret-file"]).arg(&secret);
+        command.args(flags).output().unwrap()
+    };
+    let alice = token(&["--sub=alice", "--read=general,team-*", "--write=team-*", "--expires-in=90s"]);
+    assert!(alice.status.success() && alice.stderr.is_empty(), "{alice:?}");
+    let printed = String::from_utf8(alice.stdout).unwrap();
+    let alice = printed.strip_suffix('\n').unwrap();
+    house.serves(alice).await;
+    assert_eq!(house.post("general").bearer_auth(alice).send().await.unwrap().status(), 403);
+    let many = vec!["x"; 101].join(",");
+    for wrong in [
+        &["--sub=al ice"][..],
+        &["--sub=alice", "--read=a*b"],
+        &["--sub=alice", "--read", &many],
+        &["--sub=alice", "--expires-in=1"],
+        &["--sub=alice", "--expires-in=721h"],
+        &["--sub=alice", "--secret-file=/nowhere"],
+    ] {
+        let refused = token(wrong);
+        assert!(!refused.status.success() && refused.stdout.is_empty(), "{wrong:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ impl LabIssuer {
     /// Makes up a secret, which only this user can read.
     pub(super) fn create(folder: &Path) -> anyhow::Result<Self> {
         let path = folder.join("jwt-secret");
-        let secret: String = rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         file.and_then(|mut file| file.write_all(secret.as_bytes()))
             .context("can't write the lab's secret")?;

@@ -24,12 +24,12 @@ pub(super) fn claims(issuer: &Issuer) -> Value {
 
 /// The same with some of them changed; `null` takes one away.
 pub(super) fn changed(issuer: &Issuer, changes: Value) -> Value {
-    let mut claims = claims(issuer);
-    for (name, value) in changes.as_object().unwrap() {
+    let (mut claims, Value::Object(changes)) = (claims(issuer), changes) else { panic!("no changes") };
+    for (name, value) in changes {
         if value.is_null() {
-            claims.as_object_mut().unwrap().remove(name);
+            claims.as_object_mut().unwrap().remove(&name);
         } else {
-            claims[name] = value.clone();
+            claims[name] = value;
         }
     }
     claims

@@ -1,6 +1,7 @@
 //! Heads of requests: tokens in the wrong place, pages of other origins, and what is no request.
 
 use hopline::protocol::ErrorCode;
+use reqwest::{RequestBuilder, header::HeaderValue};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,75 +12,48 @@ use uuid::Uuid;
 use super::house::{Counted, House, code};
 use crate::support::soon;
 
+const PROTOCOL: &str = "sec-websocket-protocol";
+
 pub(super) async fn tokens_in_the_wrong_place(house: &mut House, good: &str) {
     let bearer = format!("Bearer {good}");
     let protocol = format!("hopline.token.{good}");
     let two = format!("{protocol}, {protocol}");
-    let malformed = Counted::Code(ErrorCode::Malformed);
+    let (history, handshake) = (|| house.history("general"), || house.handshake(""));
+    let with = |request: RequestBuilder, value: &str| request.header("authorization", value);
+    let not_text = HeaderValue::from_bytes(b"Bearer \xff").unwrap();
+    let rows = [
+        ("history without a token", history(), "no_token"),
+        ("POST without a token", house.post("general"), "no_token"),
+        ("POST of nothing, without a token", house.post("general").body("{"), "no_token"),
+        ("a token in a cookie", history().header("cookie", format!("token={good}")), "no_token"),
+        ("a token in the URL", history().query(&[("token", good)]), "no_token"),
+        ("Basic", history().basic_auth("alice", Some(good)), "scheme"),
+        ("no scheme", with(history(), good), "scheme"),
+        ("a scheme alone", with(handshake(), "Bearer"), "malformed"),
+        ("a header that is no text", history().header("authorization", not_text), "malformed"),
+        ("two headers", with(with(history(), &bearer), &bearer), "ambiguous"),
+        ("a header and a subprotocol", with(handshake(), &bearer).header(PROTOCOL, &protocol), "ambiguous"),
+        ("two subprotocols", handshake().header(PROTOCOL, &two), "ambiguous"),
+    ];
+    for (what, request, reason) in rows {
+        let text = house.refused(what, request, 401, Counted::Reason(reason)).await;
+        assert!(!text.contains(good), "{what}: the answer repeats the token");
+    }
+}
+
+pub(super) async fn names_and_tokens_in_urls(house: &mut House, good: &str) {
     let named = json!({ "client_message_id": Uuid::new_v4(), "body": "x", "sender": "alice" });
     let rows = [
-        ("history without a token", house.history("general"), 401, Counted::Reason("no_token")),
-        ("POST without a token", house.post("general"), 401, Counted::Reason("no_token")),
-        (
-            "POST of nothing, without a token",
-            house.post("general").body("{"),
-            401,
-            Counted::Reason("no_token"),
-        ),
-        ("Basic", house.history("general").basic_auth("alice", Some(good)), 401, Counted::Reason("scheme")),
-        ("no scheme", house.history("general").header("authorization", good), 401, Counted::Reason("scheme")),
-        (
-            "a scheme alone",
-            house.handshake("").header("authorization", "Bearer"),
-            401,
-            Counted::Reason("malformed"),
-        ),
-        (
-            "a header that is no text",
-            house.history("general").header("authorization", &b"Bearer \xff"[..]),
-            401,
-            Counted::Reason("malformed"),
-        ),
-        (
-            "two headers",
-            house.history("general").header("authorization", &bearer).header("authorization", &bearer),
-            401,
-            Counted::Reason("ambiguous"),
-        ),
-        (
-            "a header and a subprotocol",
-            house.handshake("").header("authorization", &bearer).header("sec-websocket-protocol", &protocol),
-            401,
-            Counted::Reason("ambiguous"),
-        ),
-        (
-            "two subprotocols",
-            house.handshake("").header("sec-websocket-protocol", &two),
-            401,
-            Counted::Reason("ambiguous"),
-        ),
-        (
-            "a cookie",
-            house.history("general").header("cookie", format!("token={good}")),
-            401,
-            Counted::Reason("no_token"),
-        ),
-        ("a URL", house.history("general").query(&[("token", good)]), 401, Counted::Reason("no_token")),
-        (
-            "a URL, and a header",
-            house.history("general").query(&[("token", good)]).bearer_auth(good),
-            400,
-            malformed,
-        ),
-        ("a WebSocket's URL", house.handshake(&format!("?token={good}")), 400, malformed),
-        ("the same, as OAuth has it", house.handshake(&format!("?access_token={good}")), 400, malformed),
-        ("a name in the URL", house.handshake("?sender=bob").bearer_auth(good), 400, malformed),
-        ("one's own name in the URL", house.handshake("?sender=alice").bearer_auth(good), 400, malformed),
-        ("a name before the token", house.handshake("?sender=bob"), 400, malformed),
-        ("a name in a POST", house.post("general").json(&named).bearer_auth(good), 400, malformed),
+        ("a token in the URL, too", house.history("general").query(&[("token", good)]).bearer_auth(good)),
+        ("a token in a WebSocket's URL", house.handshake(&format!("?token={good}"))),
+        ("the same, as OAuth has it", house.handshake(&format!("?access_token={good}"))),
+        ("a name in the URL", house.handshake("?sender=bob").bearer_auth(good)),
+        ("one's own name in the URL", house.handshake("?sender=alice").bearer_auth(good)),
+        ("a name before the token", house.handshake("?sender=bob")),
+        ("a name in a POST", house.post("general").json(&named).bearer_auth(good)),
     ];
-    for (what, request, status, counted) in rows {
-        let text = house.refused(what, request, status, counted).await;
+    for (what, request) in rows {
+        let text = house.refused(what, request, 400, Counted::Code(ErrorCode::Malformed)).await;
         assert!(!text.contains(good), "{what}: the answer repeats the token");
     }
 }

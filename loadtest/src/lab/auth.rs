@@ -29,6 +29,11 @@ impl LabIssuer {
         Ok(Self { issuer, server_args: ["--auth=jwt".to_owned()].into_iter().chain(flags).collect() })
     }
 
+    /// What tells a load generator of it.
+    pub(super) fn generator_args(&self) -> String {
+        self.server_args[1..].join(" ")
+    }
+
     /// What tells a server of it.
     pub(super) fn server_args(&self) -> impl Iterator<Item = &str> {
         self.server_args.iter().map(String::as_str)

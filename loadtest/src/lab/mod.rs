@@ -224,6 +224,11 @@ impl Lab {
         issuer.map_or_else(Credentials::default, Credentials::Issuer)
     }
 
+    /// What tells a load generator how to mint tokens; none if names will do.
+    pub fn token_args(&self) -> Option<String> {
+        self.issuer.as_ref().map(LabIssuer::generator_args)
+    }
+
     /// The lab's folder; its logs are there.
     pub fn folder(&self) -> &Path {
         self.folder.path()

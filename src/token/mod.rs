@@ -1,5 +1,5 @@
 //! Tokens: signed statements of who a client is and which channels it may read and write (JWT, RFC 7519). An issuer
-//! [mints](mint) them, a server [verifies](Verifier) them; the two share no more than a key.
+//! [mints](mint()) them, a server [verifies](Verifier) them; the two share no more than a key.
 
 mod claims;
 mod key;

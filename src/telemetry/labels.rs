@@ -164,7 +164,7 @@ label! {
 }
 
 label! {
-    /// Why a connection was closed before its request was read.
+    /// Why a connection was closed for want of a request.
     HeadRefusal {
         /// No request's head came in time, or no further one.
         Slow = "slow",

@@ -1,16 +1,17 @@
 //! `accept`: what every publish passes, whether it came by WebSocket or by HTTP, before PostgreSQL sees it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::{
+    auth::Identity,
     clock,
     fault::Line,
     hop::Hop,
     persist::{Draft, Persist, PersistError},
-    protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError, SenderName},
+    protocol::{Ack, ChannelName, ErrorCode, InvalidName, Limits, ProtocolError},
     telemetry::{metrics::metrics, trace},
 };
 
@@ -23,7 +24,7 @@ pub struct Request {
     /// The channel's name, unchecked.
     pub channel: String,
     /// Who publishes.
-    pub sender: SenderName,
+    pub publisher: Arc<Identity>,
     /// What the publisher calls it.
     pub client_message_id: Uuid,
     /// The text, unchecked.
@@ -84,9 +85,10 @@ impl Accept {
     }
 }
 
-/// Checks a publish: the name of its channel, and that its body can be stored. Returns the channel.
+/// Checks a publish: the name of its channel, that its publisher may, and that its body can be stored. Returns the channel.
 pub fn check(request: &Request, limits: &Limits) -> Result<ChannelName, ProtocolError> {
     let channel = channel_name(&request.channel)?;
+    request.publisher.check_write(&channel)?;
     let (body, max) = (&request.body, limits.body_bytes_max);
     if body.is_empty() {
         Err(ProtocolError::new(ErrorCode::InvalidBody, "the body is empty"))
@@ -121,7 +123,7 @@ fn queue(persist: &Persist, Checked { channel, request, reply }: Checked) {
     persist.append(Draft {
         channel,
         id,
-        sender: request.sender,
+        sender: request.publisher.sender.clone(),
         client_message_id: request.client_message_id,
         body: request.body,
         traceparent: passed_on.as_ref().map(trace::traceparent),

@@ -5,8 +5,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Json, Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    middleware::{Next, from_fn},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -21,8 +21,11 @@ use crate::{
     history::Postgres,
     telemetry::{
         exemplars::{self, Exemplars, exemplars},
+        labels::AuthRefusal,
+        metrics::metrics,
         process::{Process, Readers},
     },
+    token::Secret,
 };
 
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,9 +36,9 @@ struct Rendered {
     history: Postgres,
 }
 
-/// The routes of the admin listener. `metrics` are missing where none are recorded. Must be called within the runtime
-/// that they speak of.
-pub fn routes(metrics: Option<PrometheusHandle>, history: Postgres) -> Router {
+/// The routes of the admin listener. `metrics` are missing where none are recorded; who brings `token` may switch faults
+/// from another machine. Must be called within the runtime that the metrics speak of.
+pub fn routes(metrics: Option<PrometheusHandle>, history: Postgres, token: Option<Secret>) -> Router {
     let mut routes = Router::new();
     if let Some(metrics) = metrics {
         tokio::spawn(keep_up(metrics.clone()));
@@ -45,7 +48,7 @@ pub fn routes(metrics: Option<PrometheusHandle>, history: Postgres) -> Router {
         routes = routes.merge(metrics).route("/exemplars", get(render_exemplars));
     }
     if fault::is_enabled() {
-        let faults = get(show_faults).put(set_faults).layer(from_fn(from_here_only));
+        let faults = get(show_faults).put(set_faults).layer(from_fn_with_state(token, from_operators_only));
         routes = routes.route("/faults", faults);
     }
     routes
@@ -73,13 +76,27 @@ async fn render_exemplars() -> impl IntoResponse {
 }
 
 /// Answers others as if there were no such route.
-async fn from_here_only(
+async fn from_operators_only(
+    State(token): State<Option<Secret>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let is_here = peer.ip().to_canonical().is_loopback() && is_meant_for_here(request.headers());
-    if is_here { Ok(next.run(request).await) } else { Err(StatusCode::NOT_FOUND) }
+    // A token that is brought has to be right, from this machine too.
+    let may = match request.headers().get(header::AUTHORIZATION) {
+        Some(given) => token.is_some_and(|token| brings(given, &token)),
+        None => peer.ip().to_canonical().is_loopback() && is_meant_for_here(request.headers()),
+    };
+    if may {
+        return Ok(next.run(request).await);
+    }
+    metrics().auth_refusals.of(AuthRefusal::Admin).increment(1);
+    Err(StatusCode::NOT_FOUND)
+}
+
+fn brings(authorization: &HeaderValue, token: &Secret) -> bool {
+    let given = authorization.as_bytes().strip_prefix(b"Bearer ");
+    given.is_some_and(|given| token.is(given))
 }
 
 /// A page in a browser can be made to ask loopback under another name, and a proxy asks for others.

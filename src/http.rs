@@ -6,26 +6,32 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{
-        ConnectInfo, DefaultBodyLimit, Path, Query, State, WebSocketUpgrade,
+        ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, Query, Request, State, WebSocketUpgrade,
         rejection::{BytesRejection, PathRejection, QueryRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    middleware::{Next, from_fn_with_state},
+    response::{AppendHeaders, IntoResponse, Response},
     routing::get,
 };
 use serde::Deserialize;
 use tokio_util::task::TaskTracker;
-use uuid::Uuid;
 
 use crate::{
     accept::{self, channel_name},
+    auth::{self, Caller},
     clock,
     connection::{self, Shared},
     history::{HistoryError, Range},
     limit::{Addresses, Full},
-    protocol::{ErrorCode, HistoryPage, ProtocolError, PublishRequest, SenderName, WEBSOCKET_PATH},
-    telemetry::{labels::ConnectionLimit, metrics::metrics},
+    protocol::{
+        ErrorCode, HistoryPage, ProtocolError, PublishRequest, SUBPROTOCOL, SenderName, WEBSOCKET_PATH,
+    },
+    telemetry::{
+        labels::{AuthRefusal, ConnectionLimit},
+        metrics::metrics,
+    },
 };
 
 /// A read of the socket: small, because every idle connection holds such a buffer.
@@ -50,14 +56,39 @@ struct Public {
 pub fn routes(shared: Arc<Shared>, connections: TaskTracker) -> Router {
     let frame_bytes_max = shared.config.limits.frame_bytes_max;
     let addresses = Addresses::new(&shared.config.limits);
+    let public = Public { shared, addresses, connections };
     Router::new()
         .route(WEBSOCKET_PATH, get(open_websocket))
         .route("/v1/channels/{channel}/messages", get(page).post(publish))
         .layer(DefaultBodyLimit::max(frame_bytes_max))
-        .with_state(Public { shared, addresses, connections })
+        .layer(from_fn_with_state(public.clone(), from_listed_origins_only))
+        .with_state(public)
 }
 
+async fn from_listed_origins_only(
+    State(public): State<Public>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Refusal> {
+    public.shared.auth.check_origin(request.headers())?;
+    Ok(next.run(request).await)
+}
+
+/// Who asks over HTTP. Without the token that is needed no body is read.
+struct Known(Caller);
+
+impl FromRequestParts<Public> for Known {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, public: &Public) -> Result<Self, Refusal> {
+        let caller = public.shared.auth.caller(&parts.headers)?;
+        Ok(Self(caller.ok_or_else(|| auth::unauthorized(AuthRefusal::NoToken))?))
+    }
+}
+
+/// Other fields are refused: a token in a URL would stand in the logs of every proxy.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WebSocketQuery {
     sender: Option<String>,
 }
@@ -65,14 +96,17 @@ struct WebSocketQuery {
 async fn open_websocket(
     State(public): State<Public>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     query: Result<Query<WebSocketQuery>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refusal> {
     let Query(query) = query.map_err(|rejection| malformed(&rejection))?;
     let upgrade = upgrade.map_err(|rejection| malformed(&rejection))?;
-    let sender = match query.sender {
-        Some(name) => sender_name(&name)?,
-        None => sender_name(&format!("guest-{}", &Uuid::new_v4().simple().to_string()[..8]))?,
+    let sender = query.sender.as_deref().map(sender_name).transpose()?;
+    let identity = match public.shared.auth.caller(&headers)? {
+        Some(caller) => Some(caller.named(sender)?),
+        None if sender.is_none() => None,
+        None => return Err(auth::named_beside_token().into()),
     };
     if public.shared.draining.is_cancelled() {
         return Err(ProtocolError::new(ErrorCode::ShuttingDown, "connect to another server").into());
@@ -80,13 +114,14 @@ async fn open_websocket(
     let place = public.addresses.connect(peer.ip()).map_err(no_room)?;
     let frame_bytes_max = public.shared.config.limits.frame_bytes_max;
     let upgrade = upgrade
+        .protocols([SUBPROTOCOL])
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
         .max_message_size(frame_bytes_max)
         .max_frame_size(frame_bytes_max);
     Ok(upgrade.on_upgrade(move |socket| {
-        let connection = public.connections.track_future(connection::serve(socket, public.shared, sender));
+        let connection = public.connections.track_future(connection::serve(socket, public.shared, identity));
         async move {
             connection.await;
             drop(place);
@@ -95,6 +130,7 @@ async fn open_websocket(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct PageQuery {
     #[serde(default)]
     after_seq: u64,
@@ -103,11 +139,13 @@ struct PageQuery {
 
 async fn page(
     State(public): State<Public>,
+    Known(caller): Known,
     channel: Result<Path<String>, PathRejection>,
     query: Result<Query<PageQuery>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Refusal> {
     let Path(channel) = channel.map_err(|rejection| malformed(&rejection))?;
     let channel = channel_name(&channel)?;
+    caller.named(None)?.check_read(&channel)?;
     let Query(query) = query.map_err(|rejection| malformed(&rejection))?;
     let limit = query.limit.unwrap_or(PAGE_MESSAGES_MAX).clamp(1, PAGE_MESSAGES_MAX);
     let history = &public.shared.history;
@@ -128,6 +166,7 @@ async fn page(
 async fn publish(
     State(public): State<Public>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Known(caller): Known,
     channel: Result<Path<String>, PathRejection>,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Refusal> {
@@ -137,7 +176,8 @@ async fn publish(
     let body = body.map_err(|rejection| too_large_or_malformed(&rejection))?;
     let PublishRequest { client_message_id, body, sender, traceparent } = serde_json::from_slice(&body)
         .map_err(|error| ProtocolError::new(ErrorCode::Malformed, error.to_string()))?;
-    let request = accept::Request { channel, sender, client_message_id, body, traceparent, accepted_us };
+    let publisher = Arc::new(caller.publisher(sender)?);
+    let request = accept::Request { channel, publisher, client_message_id, body, traceparent, accepted_us };
     let ack = public.shared.accept.publish(request).await?;
     let status = if ack.repeated { StatusCode::OK } else { StatusCode::CREATED };
     Ok((status, Json(ack)).into_response())
@@ -189,11 +229,14 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(error) = self;
         metrics().errors.of(error.code).increment(1);
+        let challenge =
+            (error.code == ErrorCode::Unauthorized).then_some([(header::WWW_AUTHENTICATE, "Bearer")]);
         // Whole seconds, rounded up: before that it can't succeed.
         let retry_after = error.retry_after_ms.map(|ms| HeaderValue::from(ms.div_ceil(1000)));
         let retry_after: Option<[(HeaderName, HeaderValue); 1]> =
             retry_after.map(|seconds| [(header::RETRY_AFTER, seconds)]);
-        (status(error.code), retry_after.map(axum::response::AppendHeaders), Json(error)).into_response()
+        let headers = (retry_after.map(AppendHeaders), challenge.map(AppendHeaders));
+        (status(error.code), headers, Json(error)).into_response()
     }
 }
 
@@ -205,6 +248,8 @@ fn status(code: ErrorCode) -> StatusCode {
         | ErrorCode::AfterSeqAhead
         | ErrorCode::AlreadySubscribed
         | ErrorCode::NotSubscribed => StatusCode::BAD_REQUEST,
+        ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorCode::Forbidden | ErrorCode::ForbiddenOrigin => StatusCode::FORBIDDEN,
         ErrorCode::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         ErrorCode::Conflict => StatusCode::CONFLICT,
         ErrorCode::TooManySubscriptions

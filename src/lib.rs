@@ -11,6 +11,7 @@
 
 pub mod accept;
 pub mod admin;
+pub mod auth;
 pub mod broker;
 pub mod clock;
 pub mod config;
@@ -22,6 +23,7 @@ pub mod hop;
 pub mod http;
 pub mod limit;
 pub mod listener;
+pub mod mint;
 pub mod operate;
 pub mod persist;
 pub mod protocol;
@@ -33,3 +35,4 @@ pub mod server;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod token;

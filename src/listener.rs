@@ -14,7 +14,10 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-use crate::tls::Tls;
+use crate::{
+    telemetry::{labels::HeadRefusal, metrics::metrics},
+    tls::Tls,
+};
 
 /// How long `accept` waits after a failure: there may be no file descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -96,12 +99,29 @@ impl Conversation {
         builder.timer(TokioTimer::new()).header_read_timeout(limits.request_timeout);
         builder.max_buf_size(READ_BUFFER_BYTES_MAX);
         let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service).with_upgrades());
-        tokio::select! {
-            ended = connection.as_mut() => return ended,
-            () = shutdown.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        connection.await
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        ended.inspect_err(count)
     }
+}
+
+/// Counts a connection whose request could not be read; others broke.
+fn count(error: &hyper::Error) {
+    let reason = if error.is_timeout() {
+        HeadRefusal::Slow
+    } else if error.is_parse_too_large() {
+        HeadRefusal::TooLarge
+    } else if error.is_parse() {
+        HeadRefusal::Malformed
+    } else {
+        return;
+    };
+    metrics().heads_refused.of(reason).increment(1);
 }
 
 async fn accept(

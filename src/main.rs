@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand};
 use hopline::{
     clock,
     config::{Config, ConfigErrors, Database, DatabaseArgs, ServeArgs},
-    fault,
+    fault, mint,
+    mint::TokenArgs,
     operate::{self, FaultArgs, HealthArgs},
     schema, server, shutdown,
     telemetry::{logs, metrics, trace},
@@ -42,6 +43,11 @@ enum Command {
         hopline fault lose 0.01               one message in a hundred does not come from Redis\n  \
         hopline fault clear")]
     Fault(FaultArgs),
+    /// Make a token, for trying out a server with --auth jwt
+    #[command(after_help = "Example:\n  \
+        openssl rand -hex 32 > secret\n  \
+        hopline token --secret-file secret --issuer me --audience chat --sub alice --read 'general,team-*' --write general")]
+    Token(TokenArgs),
 }
 
 /// `EX_USAGE` of sysexits.h.
@@ -57,6 +63,7 @@ fn main() -> ExitCode {
         }
         Command::Health(args) => ask(operate::health(&args)),
         Command::Fault(args) => ask(operate::fault(&args)),
+        Command::Token(args) => mint::token(args).map_err(Into::into),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,13 +1,17 @@
 //! Commands that ask a running server: `hopline health` and `hopline fault`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{
+    Client, Response, StatusCode,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 
 use crate::{
     fault::{Delay, Switches},
     hop::Hop,
+    token::{InvalidKey, Secret},
 };
 
 /// How long a server may take to answer.
@@ -24,9 +28,13 @@ pub enum OperateError {
     NotReady(String),
     /// Faults can't be switched there.
     #[error(
-        "this server's faults can't be switched: start it with --fault-switches, and ask on its own machine"
+        "this server's faults can't be switched: start it with --fault-switches, and ask on its own machine \
+         or with its --admin-token-file"
     )]
     NotEnabled,
+    /// The token's file can't be used.
+    #[error("--admin-token-file: {0:?} {1}")]
+    Token(PathBuf, InvalidKey),
     /// Refused.
     #[error("refused: {0}")]
     Refused(String),
@@ -46,6 +54,9 @@ pub struct FaultArgs {
     /// The server's address for operators
     #[arg(long, env = "HOPLINE_ADMIN_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
+    /// File with the server's secret for operators, to ask from another machine
+    #[arg(long, env = "HOPLINE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
     #[command(subcommand)]
     fault: Fault,
 }
@@ -86,7 +97,8 @@ enum Fault {
 
 /// Prints nothing if the server is ready.
 pub async fn health(args: &HealthArgs) -> Result<(), OperateError> {
-    let answer = answer(args.admin, client()?.get(format!("http://{}/readyz", local(args.admin)))).await?;
+    let question = client(HeaderMap::new())?.get(format!("http://{}/readyz", local(args.admin)));
+    let answer = answer(args.admin, question).await?;
     match answer.status() {
         StatusCode::OK => Ok(()),
         _ => Err(OperateError::NotReady(answer.text().await.unwrap_or_default())),
@@ -96,7 +108,7 @@ pub async fn health(args: &HealthArgs) -> Result<(), OperateError> {
 /// Changes a switch, and prints how all of them stand then.
 pub async fn fault(args: &FaultArgs) -> Result<(), OperateError> {
     let url = format!("http://{}/faults", local(args.admin));
-    let client = client()?;
+    let client = client(authorization(args)?)?;
     let answered = answer(args.admin, client.get(&url)).await?;
     if answered.status() == StatusCode::NOT_FOUND {
         return Err(OperateError::NotEnabled);
@@ -114,8 +126,25 @@ pub async fn fault(args: &FaultArgs) -> Result<(), OperateError> {
 }
 
 /// Whatever proxy the environment names is not for this machine.
-fn client() -> Result<Client, OperateError> {
-    Client::builder().no_proxy().build().map_err(|error| OperateError::Refused(error.to_string()))
+fn client(headers: HeaderMap) -> Result<Client, OperateError> {
+    Client::builder()
+        .no_proxy()
+        .default_headers(headers)
+        .build()
+        .map_err(|error| OperateError::Refused(error.to_string()))
+}
+
+fn authorization(args: &FaultArgs) -> Result<HeaderMap, OperateError> {
+    let mut headers = HeaderMap::new();
+    if let Some(file) = &args.admin_token_file {
+        let secret = Secret::read(file).map_err(|error| OperateError::Token(file.clone(), error))?;
+        let bearer = [b"Bearer ", secret.as_bytes()].concat();
+        let not_a_header = |_| OperateError::Token(file.clone(), InvalidKey::Unprintable);
+        let mut value = HeaderValue::from_bytes(&bearer).map_err(not_a_header)?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
 }
 
 /// Returns whether anything is to be changed.

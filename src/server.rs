@@ -13,7 +13,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accept::Accept,
-    admin, broker,
+    admin,
+    auth::Auth,
+    broker,
     config::Config,
     connection::Shared,
     health::{self, Health},
@@ -127,10 +129,12 @@ impl Running {
 
         let connections = TaskTracker::new();
         let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-        let admin = admin::routes(metrics, history.clone()).merge(health::routes(health.clone()));
+        let admin =
+            admin::routes(metrics, history.clone(), config.admin_token).merge(health::routes(health.clone()));
         let shared = Arc::new(Shared {
             node: config.node,
             config: config.client,
+            auth: Auth::new(config.auth),
             accept: Accept::new(persist, config.client.limits),
             waiting,
             registrar,

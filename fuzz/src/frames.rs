@@ -1,8 +1,11 @@
 //! Frames from clients, and what `accept` makes of them.
 
+use std::sync::Arc;
+
 use hopline::{
     accept::{Request, channel_name, check as accept},
-    protocol::{ClientFrame, ErrorCode, Limits, NAME_MAX_BYTES, SenderName},
+    auth::Identity,
+    protocol::{ClientFrame, ErrorCode, Limits, NAME_MAX_BYTES},
 };
 
 const BODY_BYTES_MAX: usize = 64;
@@ -28,10 +31,17 @@ pub(crate) fn check(text: &str) {
         ClientFrame::Subscribe { channel, .. } | ClientFrame::Unsubscribe { channel } => check_name(&channel),
         ClientFrame::Publish { channel, client_message_id, body, traceparent } => {
             check_name(&channel);
-            let sender: SenderName = "ann".parse().expect("a name");
-            check_publish(&Request { channel, sender, client_message_id, body, traceparent, accepted_us: 0 });
+            let publisher = Arc::new(Identity::guest());
+            check_publish(&Request {
+                channel,
+                publisher,
+                client_message_id,
+                body,
+                traceparent,
+                accepted_us: 0,
+            });
         }
-        ClientFrame::Ping {} => {}
+        ClientFrame::Authenticate { .. } | ClientFrame::Ping {} => {}
     }
 }
 

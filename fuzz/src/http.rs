@@ -16,6 +16,7 @@ use axum::{
 use clap::Parser;
 use hopline::{
     accept::Accept,
+    auth::Auth,
     config::{Config, ServeArgs},
     connection::Shared,
     history::{History, HistoryError, Range},
@@ -104,6 +105,7 @@ fn routes() -> Router {
     let shared = Shared {
         node: config.node,
         config: config.client,
+        auth: Auth::new(config.auth),
         accept: Accept::new(persist, config.client.limits),
         waiting: Waiting::new(config.client.waiting_bytes_max),
         registrar: Registrar::new().0,

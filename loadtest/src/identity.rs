@@ -30,6 +30,11 @@ impl Identity {
         format!("load-{:012x}-{number}", self.run)
     }
 
+    /// A pattern for all of them.
+    pub(crate) fn channels(&self) -> String {
+        format!("load-{:012x}-*", self.run)
+    }
+
     /// The `client_message_id` of a message.
     pub(crate) fn client_message_id(&self, index: u32) -> Uuid {
         let mut bytes = [0; 16];

@@ -10,6 +10,7 @@ pub mod backends;
 pub mod cli;
 pub mod client;
 pub mod commands;
+pub mod credentials;
 pub mod exit;
 pub mod lab;
 pub mod pacer;

@@ -107,6 +107,38 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_CHECK_INTERVAL_DOWN_MS", value_name = "MS", default_value = "250")]
     pub(super) check_interval_down_ms: String,
 
+    /// Who comes in: whoever reaches the server, under any name (none), or bearers of tokens (jwt)
+    #[arg(long, env = "HOPLINE_AUTH", value_name = "none|jwt", default_value = "none")]
+    pub(super) auth: String,
+
+    /// Take clients without tokens on an address that others reach
+    #[arg(long, env = "HOPLINE_LET_ANYONE_IN")]
+    pub(super) let_anyone_in: bool,
+
+    /// File with the secret of tokens (HS256), at least 32 bytes
+    #[arg(long, env = "HOPLINE_JWT_SECRET_FILE", value_name = "FILE")]
+    pub(super) jwt_secret_file: Option<String>,
+
+    /// File with the public key of tokens (Ed25519), in PEM
+    #[arg(long, env = "HOPLINE_JWT_PUBLIC_KEY_FILE", value_name = "FILE")]
+    pub(super) jwt_public_key_file: Option<String>,
+
+    /// Who issues tokens: their claim `iss`
+    #[arg(long, env = "HOPLINE_JWT_ISSUER", value_name = "NAME")]
+    pub(super) jwt_issuer: Option<String>,
+
+    /// Whom tokens are for: their claim `aud`
+    #[arg(long, env = "HOPLINE_JWT_AUDIENCE", value_name = "NAME")]
+    pub(super) jwt_audience: Option<String>,
+
+    /// How long a client that has brought no token may take for its first frame
+    #[arg(long, env = "HOPLINE_AUTH_TIMEOUT_MS", value_name = "MS", default_value = "5000")]
+    pub(super) auth_timeout_ms: String,
+
+    /// Pages that browsers may bring, by scheme and host; others, and files, are refused
+    #[arg(long, env = "HOPLINE_ALLOW_ORIGIN", value_name = "ORIGIN,…", value_delimiter = ',')]
+    pub(super) allow_origin: Vec<String>,
+
     /// Open WebSocket connections, at most
     #[arg(long, env = "HOPLINE_CONNECTIONS_MAX", value_name = "N", default_value = "10000")]
     pub(super) connections_max: String,
@@ -172,6 +204,9 @@ pub struct ServeArgs {
         allow_hyphen_values = true
     )]
     pub(super) clock_shift_ms: String,
+    /// File with a secret; who brings it may switch faults from elsewhere, too
+    #[arg(long, env = "HOPLINE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub(super) admin_token_file: Option<String>,
 
     /// Limit of the shutdown; what has not drained by then is cut off
     #[arg(long, env = "HOPLINE_SHUTDOWN_TIMEOUT_MS", value_name = "MS", default_value = "10000")]

@@ -13,6 +13,7 @@ use super::{Client, Config, Persist, Receive, ServeArgs};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
+    token::Secret,
 };
 
 /// One setting that can't be used.
@@ -74,6 +75,9 @@ impl Checker {
         let receive = self.receive(args);
         let client = self.client(args);
         let clock_shift_ms = self.clock_shift_ms(args);
+        let auth = self.auth(args, listen);
+        let admin_token =
+            self.read_from("--admin-token-file", args.admin_token_file.as_deref(), Secret::read);
         let shutdown_timeout = self.millis("--shutdown-timeout-ms", &args.shutdown_timeout_ms, 0..=600_000);
         Some(Config {
             node: node?,
@@ -87,9 +91,11 @@ impl Checker {
             broker: broker?,
             receive: receive?,
             client: client?,
+            auth: auth?,
             metrics: !args.no_metrics,
             fault_switches: args.fault_switches,
             clock_shift_ms: clock_shift_ms?,
+            admin_token,
             shutdown_timeout: shutdown_timeout?,
         })
     }
@@ -132,6 +138,7 @@ impl Checker {
         let limits = self.limits(args);
         let queue_max = self.number("--client-queue-max", &args.client_queue_max, 2..=1_000_000);
         let waiting = self.number("--waiting-bytes-max", &args.waiting_bytes_max, 1 << 20..=1 << 40);
+        let auth_timeout = self.millis("--auth-timeout-ms", &args.auth_timeout_ms, 10..=600_000);
         let (limits, queue_max) = (limits?, queue_max?);
         if limits.recovered_max >= queue_max {
             self.add(
@@ -142,7 +149,8 @@ impl Checker {
         if limits.body_bytes_max >= limits.frame_bytes_max {
             self.add("--body-bytes-max", "must be less than --frame-bytes-max, which has to hold a body");
         }
-        Some(Client { limits, queue_max, waiting_bytes_max: waiting? })
+        let waiting_bytes_max = waiting?;
+        Some(Client { limits, queue_max, waiting_bytes_max, auth_timeout: auth_timeout? })
     }
 
     fn limits(&mut self, args: &ServeArgs) -> Option<Limits> {

@@ -1,6 +1,7 @@
 //! The configuration: a struct for each concern, made from flags and environment variables.
 
 mod args;
+mod auth;
 mod check;
 mod files;
 mod services;
@@ -16,6 +17,7 @@ use crate::{
     listener,
     protocol::{Limits, SenderName},
     tls::Tls,
+    token::{Secret, Verifier},
 };
 
 /// All that a server needs to know before it starts.
@@ -41,12 +43,16 @@ pub struct Config {
     pub broker: Broker,
     /// Order and healing.
     pub receive: Receive,
+    /// Who comes in.
+    pub auth: Auth,
     /// What a client may do.
     pub client: Client,
     /// Whether metrics are recorded.
     pub metrics: bool,
     /// Whether faults can be switched, from this machine.
     pub fault_switches: bool,
+    /// Who brings this may switch them from elsewhere.
+    pub admin_token: Option<Secret>,
     /// By how much this server's clock is ahead of the machine's, in milliseconds: a fault.
     pub clock_shift_ms: i64,
     /// How long the shutdown may take before what is left is cut off.
@@ -136,6 +142,15 @@ pub struct Receive {
     pub check_interval_down: Duration,
 }
 
+/// Who comes in.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// What tokens are verified with. Without it anyone comes in, under any name.
+    pub verifier: Option<Verifier>,
+    /// The origins whose pages are served, as browsers spell them.
+    pub origins: Vec<String>,
+}
+
 /// What a client may do.
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
@@ -145,4 +160,6 @@ pub struct Client {
     pub queue_max: usize,
     /// Bytes of frames that may wait for all clients' sockets; with more, clients with a long queue are closed as slow.
     pub waiting_bytes_max: usize,
+    /// How long a client that has brought no token may take for its first frame.
+    pub auth_timeout: Duration,
 }

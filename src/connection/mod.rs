@@ -1,6 +1,7 @@
 //! `connection`: the client's side of a server. One task reads a client's frames and answers them, another
 //! one ([`send::write()`]) writes its queue.
 
+mod authenticate;
 mod inbound;
 mod requests;
 mod subscribe;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use crate::{
     accept::Accept,
+    auth::{Auth, Identity},
     config,
     history::History,
     limit::{Bucket, Rate},
@@ -25,6 +27,7 @@ use crate::{
     send::{self, Client, Outgoing, Registrar, Registration, Waiting},
     telemetry::metrics::metrics,
 };
+use authenticate::NotAdmitted;
 use inbound::Inbound;
 
 /// How long a client that leaves, or has to, may take to read what is queued for it.
@@ -40,6 +43,8 @@ pub struct Shared {
     pub node: SenderName,
     /// Limits and queues.
     pub config: config::Client,
+    /// Who comes in.
+    pub auth: Auth,
     /// Where publishes go.
     pub accept: Accept,
     /// What waits for all clients' sockets.
@@ -52,8 +57,8 @@ pub struct Shared {
     pub draining: CancellationToken,
 }
 
-/// Serves a client until either side ends the connection.
-pub async fn serve<S>(socket: S, shared: Arc<Shared>, sender: SenderName)
+/// Serves a client until either side ends the connection. One that is not known yet has to say who it is first.
+pub async fn serve<S>(socket: S, shared: Arc<Shared>, identity: Option<Identity>)
 where
     S: Stream<Item = Result<Message, axum::Error>> + Sink<Message, Error = axum::Error> + Send + 'static,
 {
@@ -63,7 +68,21 @@ where
     let (sink, mut stream) = socket.split();
     let (client, queue) = Client::new(Uuid::now_v7(), shared.config.queue_max, shared.waiting.clone());
     let mut writer = tokio::spawn(send::write(sink, queue));
-    let ended = Connection::new(shared, client, sender).run(&mut stream, &mut writer).await;
+    let identity = match identity {
+        Some(identity) => Ok(identity),
+        None => authenticate::first_frame(&mut stream, &shared).await,
+    };
+    let ended = match identity {
+        Ok(identity) => Connection::new(shared, client, identity).run(&mut stream, &mut writer).await,
+        Err(NotAdmitted { code, ended }) => {
+            if let Some(code) = code {
+                client.cut_off(code);
+            }
+            drop(client);
+            flush(&mut writer).await;
+            ended
+        }
+    };
     // The client answers the close frame; to drop the socket before would destroy what it has not read yet.
     let gone = async {
         while let Some(Ok(_)) = stream.next().await {}
@@ -80,7 +99,7 @@ where
 struct Connection {
     shared: Arc<Shared>,
     client: Client,
-    sender: SenderName,
+    identity: Arc<Identity>,
     subscriptions: HashSet<ChannelName>,
     /// Publishes that are not answered yet.
     publishes: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
@@ -109,14 +128,14 @@ enum Change {
 }
 
 impl Connection {
-    fn new(shared: Arc<Shared>, client: Client, sender: SenderName) -> Self {
+    fn new(shared: Arc<Shared>, client: Client, identity: Identity) -> Self {
         let limits = &shared.config.limits;
         Self {
             rate: Rate::new(limits.publish_rate_per_s_max, limits.publish_burst_max),
             bucket: Bucket::default(),
             shared,
             client,
-            sender,
+            identity: Arc::new(identity),
             subscriptions: HashSet::new(),
             publishes: FuturesUnordered::new(),
             change: None,
@@ -139,7 +158,7 @@ impl Connection {
             // a subscription's, with what it recovers. Only messages may overflow.
             let answer_max = self.shared.config.limits.recovered_max + 1;
             let has_room = self.client.has_room_for(answer_max);
-            let client = self.client.clone();
+            let (client, ends) = (self.client.clone(), self.identity.ends());
             tokio::select! {
                 () = client.room_for(answer_max), if !has_room => {}
                 frame = stream.next(), if has_room && self.change.is_none() => match inbound::read(frame) {
@@ -149,6 +168,12 @@ impl Connection {
                 Some(answer) = self.publishes.next(), if has_room => self.answer(&answer),
                 change = finished(&mut self.change) => self.on_change(change),
                 () = sleep_until(life_check_at), if self.change.is_none() => self.check_life(),
+                () = until(ends) => {
+                    self.leave_all().await;
+                    self.finish_publishes().await;
+                    self.client.push(Outgoing::Close(CloseCode::TokenExpired));
+                    break;
+                }
                 _ = &mut *writer => {
                     self.leave_all().await;
                     return self.ended;
@@ -161,13 +186,10 @@ impl Connection {
             }
         }
         self.leave_all().await;
-        // The writer stops once its queue has no sender any more, or has written the close frame; unless the
-        // client does not read.
+        // The writer stops once its queue has no sender any more, or has written the close frame.
         let ended = self.ended;
         drop(self);
-        if timeout(FLUSH_TIMEOUT, &mut *writer).await.is_err() {
-            writer.abort();
-        }
+        flush(writer).await;
         ended
     }
 
@@ -239,8 +261,9 @@ impl Connection {
             protocol: protocol::VERSION,
             node: self.shared.node.to_string(),
             session: self.client.session,
-            sender: self.sender.clone(),
+            sender: self.identity.sender.clone(),
             limits: self.shared.config.limits,
+            expires_at_ms: self.identity.expires_at_ms(),
         }
     }
 
@@ -253,6 +276,21 @@ impl Connection {
 
     fn refuse(&self, error: ProtocolError) {
         self.answer(&ServerFrame::Error(error));
+    }
+}
+
+/// Lets the writer write what is queued; unless the client does not read.
+async fn flush(writer: &mut JoinHandle<()>) {
+    if timeout(FLUSH_TIMEOUT, &mut *writer).await.is_err() {
+        writer.abort();
+    }
+}
+
+/// Returns at this moment; never if there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => pending().await,
     }
 }
 

@@ -22,8 +22,15 @@ impl Connection {
         };
         let done = match frame {
             ClientFrame::Publish { channel, client_message_id, body, traceparent } => {
-                let sender = self.sender.clone();
-                self.publish(Request { channel, sender, client_message_id, body, traceparent, accepted_us })
+                let publisher = self.identity.clone();
+                self.publish(Request {
+                    channel,
+                    publisher,
+                    client_message_id,
+                    body,
+                    traceparent,
+                    accepted_us,
+                })
             }
             ClientFrame::Subscribe { channel, after_seq, timing } => {
                 self.subscribe(&channel, after_seq, timing).map_err(|error| error.in_channel(channel))
@@ -31,6 +38,7 @@ impl Connection {
             ClientFrame::Unsubscribe { channel } => {
                 self.unsubscribe(&channel).map_err(|error| error.in_channel(channel))
             }
+            ClientFrame::Authenticate { token } => self.renew(&token),
             ClientFrame::Ping {} => {
                 self.answer(&ServerFrame::Pong);
                 Ok(())
@@ -75,6 +83,7 @@ impl Connection {
         timing: bool,
     ) -> Result<(), ProtocolError> {
         let channel = channel_name(channel)?;
+        self.identity.check_read(&channel)?;
         let max = self.shared.config.limits.subscriptions_max;
         if self.subscriptions.contains(&channel) {
             let message = "there is a subscription already; unsubscribe first to change it";
@@ -94,7 +103,7 @@ impl Connection {
         if !self.subscriptions.remove(&channel) {
             return Err(ProtocolError::new(ErrorCode::NotSubscribed, "there is no such subscription"));
         }
-        let farewell = Some(encode(&ServerFrame::Unsubscribed { channel: channel.clone() }));
+        let farewell = Some(encode(&ServerFrame::Unsubscribed { channel: channel.clone(), code: None }));
         let leave = Registration::Leave { channel, session: self.client.session, farewell };
         let registrar = self.shared.registrar.clone();
         let change = async move {

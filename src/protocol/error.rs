@@ -36,6 +36,12 @@ pub enum ErrorCode {
     TooManyConnections,
     /// This `client_message_id` was used by the same sender, in this channel, for another body.
     Conflict,
+    /// There is no token, or none that holds.
+    Unauthorized,
+    /// The token does not allow it.
+    Forbidden,
+    /// Pages of this origin are not served.
+    ForbiddenOrigin,
     /// The server has no room: what it accepted already would take too long, or a queue is full.
     Busy,
     /// PostgreSQL can't be reached or doesn't answer. Whether the message was stored is unknown.
@@ -46,7 +52,7 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Malformed,
         Self::InvalidName,
         Self::InvalidBody,
@@ -59,6 +65,9 @@ impl ErrorCode {
         Self::RateLimited,
         Self::TooManyConnections,
         Self::Conflict,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::ForbiddenOrigin,
         Self::Busy,
         Self::Unavailable,
         Self::ShuttingDown,
@@ -79,6 +88,9 @@ impl ErrorCode {
             Self::RateLimited => "rate_limited",
             Self::TooManyConnections => "too_many_connections",
             Self::Conflict => "conflict",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::ForbiddenOrigin => "forbidden_origin",
             Self::Busy => "busy",
             Self::Unavailable => "unavailable",
             Self::ShuttingDown => "shutting_down",
@@ -164,6 +176,10 @@ pub enum CloseCode {
     SlowClient,
     /// Nothing, not even a pong, came from the client for too long.
     IdleTimeout,
+    /// No token that holds came in time: get one and connect again.
+    Unauthorized,
+    /// The token that the connection stood on has ended: get a new one, reconnect and recover by `seq`.
+    TokenExpired,
     /// A binary frame; the protocol is text only.
     Unsupported,
     /// A text frame that isn't UTF-8.
@@ -176,10 +192,12 @@ pub enum CloseCode {
 
 impl CloseCode {
     /// Every code.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::ShuttingDown,
         Self::SlowClient,
         Self::IdleTimeout,
+        Self::Unauthorized,
+        Self::TokenExpired,
         Self::Unsupported,
         Self::NotUtf8,
         Self::ProtocolViolation,
@@ -192,6 +210,8 @@ impl CloseCode {
             Self::ShuttingDown => 4000,
             Self::SlowClient => 4001,
             Self::IdleTimeout => 4002,
+            Self::Unauthorized => 4010,
+            Self::TokenExpired => 4011,
             Self::ProtocolViolation => 1002,
             Self::Unsupported => 1003,
             Self::NotUtf8 => 1007,
@@ -205,6 +225,8 @@ impl CloseCode {
             Self::ShuttingDown => "shutting_down",
             Self::SlowClient => "slow_client",
             Self::IdleTimeout => "idle_timeout",
+            Self::Unauthorized => "unauthorized",
+            Self::TokenExpired => "token_expired",
             Self::ProtocolViolation => "protocol_violation",
             Self::Unsupported => "unsupported",
             Self::NotUtf8 => "not_utf8",

@@ -4,6 +4,8 @@
 mod error;
 mod name;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,6 +19,12 @@ pub const VERSION: u32 = 1;
 
 /// The WebSocket endpoint's path.
 pub const WEBSOCKET_PATH: &str = "/v1/ws";
+
+/// The WebSocket subprotocol that a client may offer and the server then confirms.
+pub const SUBPROTOCOL: &str = "hopline.v1";
+
+/// What stands before a token that is offered as a subprotocol. The server never confirms it.
+pub const TOKEN_SUBPROTOCOL: &str = "hopline.token.";
 
 /// The HTTP path of a channel's messages: GET pages through them, POST publishes one.
 pub fn messages_path(channel: &ChannelName) -> String {
@@ -55,8 +63,25 @@ pub enum ClientFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         traceparent: Option<String>,
     },
+    /// Brings a token: as the first frame, answered by `hello`, or later, to renew the one before, answered by
+    /// `authenticated`.
+    Authenticate {
+        /// A JWT.
+        token: Token,
+    },
     /// Asks for a `pong`, for clients that can't send WebSocket pings.
     Ping {},
+}
+
+/// A token as a client sends it. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
 }
 
 /// A frame from a server.
@@ -75,6 +100,15 @@ pub enum ServerFrame {
         sender: SenderName,
         /// What the server accepts.
         limits: Limits,
+        /// When the server ends the connection, unless its token is renewed: Unix time, in milliseconds.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at_ms: Option<u64>,
+    },
+    /// The new token holds from now on, and what it allows.
+    Authenticated {
+        /// See `hello`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at_ms: Option<u64>,
     },
     /// The subscription stands. What the channel holds after it follows, in order and gapless.
     Subscribed {
@@ -93,6 +127,9 @@ pub enum ServerFrame {
     Unsubscribed {
         /// The channel's name.
         channel: ChannelName,
+        /// Why, if the client did not ask for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<ErrorCode>,
     },
     /// The message is committed.
     Ack(Ack),
@@ -216,8 +253,9 @@ pub struct PublishRequest {
     pub client_message_id: Uuid,
     /// The text.
     pub body: String,
-    /// Who publishes.
-    pub sender: SenderName,
+    /// Who publishes. Needed where there are no tokens, and refused where a token says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<SenderName>,
     /// W3C Trace Context of the client's own span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,

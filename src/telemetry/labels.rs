@@ -148,6 +148,62 @@ label! {
 }
 
 label! {
+    /// Why someone was not let in, or not let do something. Clients are told no more than a code.
+    AuthRefusal {
+        /// There is no token.
+        NoToken = "no_token",
+        /// The `Authorization` is not `Bearer`.
+        Scheme = "scheme",
+        /// There is more than one token.
+        Ambiguous = "ambiguous",
+        /// The token is too long.
+        TooLarge = "too_large",
+        /// What should be a token is none.
+        Malformed = "malformed",
+        /// The token names another algorithm than the one that is in use.
+        Algorithm = "algorithm",
+        /// The signature is not by the key that is in use.
+        Signature = "signature",
+        /// The token has ended.
+        Expired = "expired",
+        /// The token has not begun.
+        NotYet = "not_yet",
+        /// The token is from another issuer.
+        Issuer = "issuer",
+        /// The token is for someone else.
+        Audience = "audience",
+        /// A claim is missing or can't be used.
+        Claims = "claims",
+        /// The renewing token is another sender's.
+        OtherSender = "other_sender",
+        /// The first frame is not `authenticate`.
+        FirstFrame = "first_frame",
+        /// There was no first frame in time.
+        Timeout = "timeout",
+        /// The channel may not be read.
+        Read = "read",
+        /// The channel may not be written.
+        Write = "write",
+        /// The page's origin is not on the list.
+        Origin = "origin",
+        /// Faults may not be switched from there, or not with this token.
+        Admin = "admin",
+    }
+}
+
+label! {
+    /// Why a connection was closed for want of a request.
+    HeadRefusal {
+        /// No request's head came in time, or no further one.
+        Slow = "slow",
+        /// The head is too large.
+        TooLarge = "too_large",
+        /// It is no HTTP.
+        Malformed = "malformed",
+    }
+}
+
+label! {
     /// What became of a span.
     SpanOutcome {
         /// It is over. It may still be waiting for the exporter.

@@ -4,6 +4,7 @@
 
 mod alerts;
 mod audit;
+mod authentication;
 mod broker_loss;
 mod brokers;
 mod clocks;

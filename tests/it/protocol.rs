@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use hopline::protocol::{
     Ack, ClientFrame, CloseCode, ErrorCode, HistoryPage, ProtocolError, PublishRequest, ServerFrame,
 };
-use hopline_loadtest::lab::{Lab, LabOptions};
+use hopline::token::Claims;
+use hopline_loadtest::{
+    credentials::Need,
+    lab::{Lab, LabOptions},
+};
 use reqwest::{Client, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -30,6 +34,7 @@ fn problems(document: &str) -> Vec<String> {
             "json server" => compare::<ServerFrame>(text),
             "json http HistoryPage" => compare::<HistoryPage>(text),
             "json http PublishRequest" => compare::<PublishRequest>(text),
+            "json claims" => compare::<Claims>(text),
             "json http Ack" => compare::<Ack>(text),
             "json http ProtocolError" => compare::<ProtocolError>(text),
             READYZ => serde_json::from_str(text).map_err(|error| error.to_string()),
@@ -175,6 +180,13 @@ async fn the_table_of_errors_states_the_http_status() {
     }
     post_to(strict.public_addr(), "general", "hello").await;
     confirmed.push(confirm(post_to(strict.public_addr(), "general", "hello").await).await);
+    let page = Client::new().get(websocket(address)).header("origin", "https://elsewhere.example");
+    confirmed.push(confirm(page.send().await.unwrap()).await);
+    let locked = Lab::start(LabOptions { auth: true, ..options(1, &[]) }).await.unwrap();
+    let token = locked.credentials().token("ann", Need::Read("other")).unwrap().unwrap().0;
+    let history = format!("http://{}/v1/channels/general/messages", locked.addrs()[0]);
+    confirmed.push(confirm(reqwest::get(&history).await.unwrap()).await);
+    confirmed.push(confirm(Client::new().get(&history).bearer_auth(token).send().await.unwrap()).await);
     lab.postgres().kill().await;
     let history = format!("http://{address}/v1/channels/general/messages");
     confirmed.push(confirm(reqwest::get(history).await.unwrap()).await);

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use clap::Parser;
 use hopline::{
     accept::Accept,
+    auth::{Auth, Identity},
     broker::Broker,
     config::{Config, ServeArgs},
     connection::{self, Shared},
@@ -88,6 +89,7 @@ impl Cluster {
         let shared = Arc::new(Shared {
             node,
             config: config.client,
+            auth: Auth::new(config.auth),
             accept: Accept::new(persist, config.client.limits),
             waiting,
             registrar,
@@ -106,8 +108,9 @@ impl Cluster {
     /// Opens a connection.
     pub(crate) fn connect(&self, number: usize, sender: &SenderName) -> ClientEnd {
         let (socket, client) = pair();
+        let identity = Identity::anyone(sender.clone());
         let server = &mut self.servers.lock().unwrap()[number];
-        server.connections.spawn(connection::serve(socket, server.shared.clone(), sender.clone()));
+        server.connections.spawn(connection::serve(socket, server.shared.clone(), Some(identity)));
         client
     }
 

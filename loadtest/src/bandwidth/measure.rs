@@ -6,7 +6,6 @@ use anyhow::Context;
 
 use crate::{
     audit::audit,
-    cpu::Watched,
     lab::{Lab, LabOptions},
     latency::Latencies,
     plan::{Bodies, Layout, Plan, Workload},
@@ -62,7 +61,7 @@ pub(crate) async fn measure(
         ..LabOptions::default()
     };
     let lab = Lab::start(options).await?;
-    let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+    let target = Target::on(&lab);
     let (mut bytes, mut invalid) = (Vec::new(), Vec::new());
     for &subscribers in subscribers {
         progress.say(&format!("{broker}, {servers} servers, {subscribers} subscribers a channel"));

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, value_parser};
 
 use super::{TRACES_FILE, parse::resolve};
-use crate::lab::LabOptions;
+use crate::{credentials::CredentialsArgs, lab::LabOptions};
 
 /// The lab.
 #[derive(Clone, Debug, Args)]
@@ -26,6 +26,9 @@ pub struct LabArgs {
     /// The servers' way to one another: redis, redis-channels, or local for a single server [default: the server's own].
     #[arg(long, value_name = "NAME")]
     pub broker: Option<String>,
+    /// Let the lab's servers take tokens only, and give its clients some.
+    #[arg(long)]
+    pub auth: bool,
     /// Leave the lab's folder with its logs, until the next lab starts.
     #[arg(long)]
     pub keep: bool,
@@ -46,8 +49,11 @@ pub struct KeptLabArgs {
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
     /// Servers to load instead of a lab's: host:port, separated by commas.
-    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "keep"], help_heading = "Lab")]
+    #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, conflicts_with_all = ["servers", "auth", "keep"], help_heading = "Lab")]
     pub target: Vec<SocketAddr>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub credentials: CredentialsArgs,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub lab: LabArgs,
@@ -68,6 +74,7 @@ impl From<&LabArgs> for LabOptions {
             database_url: args.database_url.clone(),
             redis_url: args.redis_url.clone(),
             server_args: args.broker.iter().map(|broker| format!("--broker={broker}")).collect(),
+            auth: args.auth,
             keep: args.keep,
             ..Self::default()
         }

@@ -8,6 +8,7 @@ use super::{
     TRACES_FILE,
     parse::{parse_trace, resolve},
 };
+use crate::credentials::CredentialsArgs;
 
 /// `trace`.
 #[derive(Clone, Debug, Args)]
@@ -50,6 +51,9 @@ pub struct DoctorArgs {
     #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve,
           default_value = "127.0.0.1:8081,127.0.0.1:8082,127.0.0.1:8083")]
     pub server: Vec<SocketAddr>,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub credentials: CredentialsArgs,
     /// Where the stack's Prometheus is.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090")]
     pub prometheus: String,

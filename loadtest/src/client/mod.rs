@@ -9,11 +9,17 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, WEBSOCKET_PATH};
+use hopline::protocol::{ClientFrame, Limits, SenderName, ServerFrame, Token, WEBSOCKET_PATH};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
-    tungstenite::{Error, Message, protocol::WebSocketConfig},
+    tungstenite::{
+        Error, Message,
+        client::IntoClientRequest,
+        handshake::client::Request,
+        http::{HeaderValue, header::AUTHORIZATION},
+        protocol::WebSocketConfig,
+    },
 };
 use uuid::Uuid;
 
@@ -44,6 +50,8 @@ pub struct Hello {
     pub sender: SenderName,
     /// What the server accepts.
     pub limits: Limits,
+    /// When the server ends the connection: Unix time, in milliseconds; never without a token.
+    pub expires_at_ms: Option<u64>,
 }
 
 /// A connected client.
@@ -65,52 +73,77 @@ pub struct Receiver(SplitStream<Socket>);
 impl Client {
     /// Connects and waits for the server's `hello`. The sender's name goes into the URL as it is.
     pub async fn connect(addr: SocketAddr, sender: &str) -> Result<Self, ClientError> {
-        Self::connect_by(addr, sender, None).await
+        Self::connect_by(addr, named(addr, sender)?).await
     }
 
-    /// The same over TLS, if the server shows a certificate that is believed.
+    /// Connects with a token, which names the sender; or, if there is none, under a name.
+    pub async fn connect_as(
+        addr: SocketAddr,
+        sender: &str,
+        token: Option<&Token>,
+    ) -> Result<Self, ClientError> {
+        let Some(Token(token)) = token else {
+            return Self::connect(addr, sender).await;
+        };
+        let mut request = request(addr, format!("ws://{addr}{WEBSOCKET_PATH}"))?;
+        let value = HeaderValue::try_from(format!("Bearer {token}"));
+        let not_a_header =
+            |_| ClientError::Connect { addr, reason: "the token can't stand in a header".to_owned() };
+        request.headers_mut().insert(AUTHORIZATION, value.map_err(not_a_header)?);
+        Self::connect_by(addr, request).await
+    }
+
+    /// Connects over TLS, if the server shows a certificate that is believed.
     pub async fn connect_tls(addr: SocketAddr, sender: &str, tls: &Tls) -> Result<Self, ClientError> {
-        Self::connect_by(addr, sender, Some(tls)).await
+        let url = format!("{}{WEBSOCKET_PATH}?sender={sender}", tls.base_url(addr));
+        Self::connect_within_limit(addr, request(addr, url)?, Some(tls)).await
     }
 
-    async fn connect_by(addr: SocketAddr, sender: &str, tls: Option<&Tls>) -> Result<Self, ClientError> {
+    /// Connects by any request.
+    pub async fn connect_by(addr: SocketAddr, request: Request) -> Result<Self, ClientError> {
+        Self::connect_within_limit(addr, request, None).await
+    }
+
+    async fn connect_within_limit(
+        addr: SocketAddr,
+        request: Request,
+        tls: Option<&Tls>,
+    ) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
-        timeout(CONNECT_LIMIT, Box::pin(Self::connect_unhurried(addr, sender, tls)))
+        let connecting = Box::pin(async {
+            let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
+            Self::introduce(stream, addr, request, tls).await
+        });
+        timeout(CONNECT_LIMIT, connecting)
             .await
             .map_err(|_| failed(format!("no hello within {CONNECT_LIMIT:?}")))?
     }
 
-    async fn connect_unhurried(
-        addr: SocketAddr,
-        sender: &str,
-        tls: Option<&Tls>,
-    ) -> Result<Self, ClientError> {
-        let failed = |reason: String| ClientError::Connect { addr, reason };
-        let stream = TcpStream::connect(addr).await.map_err(|error| failed(error.to_string()))?;
-        Self::introduce(stream, sender, tls).await
-    }
-
     /// As [`Self::connect`], over a connection that stands, however long it takes.
     pub async fn over(stream: TcpStream, sender: &str) -> Result<Self, ClientError> {
-        Self::introduce(stream, sender, None).await
-    }
-
-    async fn introduce(stream: TcpStream, sender: &str, tls: Option<&Tls>) -> Result<Self, ClientError> {
         let no_peer =
             |error: std::io::Error| ClientError::Closed(Closed { code: None, reason: error.to_string() });
         let addr = stream.peer_addr().map_err(no_peer)?;
+        Self::introduce(stream, addr, named(addr, sender)?, None).await
+    }
+
+    async fn introduce(
+        stream: TcpStream,
+        addr: SocketAddr,
+        request: Request,
+        tls: Option<&Tls>,
+    ) -> Result<Self, ClientError> {
         let failed = |reason: String| ClientError::Connect { addr, reason };
         stream.set_nodelay(true).map_err(|error| failed(error.to_string()))?;
-        let base = tls.map_or_else(|| format!("ws://{addr}"), |tls| tls.base_url(addr));
-        let url = format!("{base}{WEBSOCKET_PATH}?sender={sender}");
-        let (socket, _) = client_async_tls_with_config(url, stream, Some(config()), tls.map(Tls::connector))
+        let connector = tls.map(Tls::connector);
+        let (socket, _) = client_async_tls_with_config(request, stream, Some(config()), connector)
             .await
             .map_err(|error| refusal(addr, error))?;
         let (sink, stream) = socket.split();
         let (sender, mut receiver) = (Sender(sink), Receiver(stream));
         match receiver.next_frame().await? {
-            ServerFrame::Hello { node, session, sender: name, limits, .. } => {
-                let hello = Hello { node, session, sender: name, limits };
+            ServerFrame::Hello { node, session, sender: name, limits, expires_at_ms, .. } => {
+                let hello = Hello { node, session, sender: name, limits, expires_at_ms };
                 Ok(Self { hello, sender, receiver })
             }
             other => Err(failed(format!("the first frame wasn't hello but {other:?}"))),
@@ -258,6 +291,14 @@ impl Receiver {
             }
         }
     }
+}
+
+fn named(addr: SocketAddr, sender: &str) -> Result<Request, ClientError> {
+    request(addr, format!("ws://{addr}{WEBSOCKET_PATH}?sender={sender}"))
+}
+
+fn request(addr: SocketAddr, url: String) -> Result<Request, ClientError> {
+    url.into_client_request().map_err(|error| ClientError::Connect { addr, reason: error.to_string() })
 }
 
 fn config() -> WebSocketConfig {

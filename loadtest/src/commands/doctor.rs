@@ -14,6 +14,7 @@ pub(super) async fn execute(args: &DoctorArgs) -> anyhow::Result<Exit> {
         progress.step("sending a message through the stack");
         check_stack(&Addresses {
             servers: args.server.clone(),
+            credentials: args.credentials.read()?,
             prometheus: args.prometheus.clone(),
             jaeger: args.jaeger.clone(),
             grafana: args.grafana.clone(),

@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     cli::IdleArgs,
     client::{Client, ClientError, RawMessage},
+    credentials::{Credentials, Need},
     exit::Exit,
     lab::Server,
     procfs::resident_bytes,
@@ -33,7 +34,7 @@ pub(super) async fn execute(args: &IdleArgs) -> anyhow::Result<Exit> {
     let server = lab.servers().into_iter().next().context("the lab has no server")?;
     let connections = usize::from(args.connections);
     let before_bytes = resident(&server)?;
-    let clients = connect(connections, &server, &mut progress).await?;
+    let clients = connect(connections, &server, &lab.credentials(), &mut progress).await?;
     let idle_timeout = clients
         .first()
         .map(|client| Duration::from_millis(client.hello().limits.idle_timeout_ms))
@@ -106,12 +107,17 @@ fn judge(
 async fn connect(
     connections: usize,
     server: &Server,
+    credentials: &Credentials,
     progress: &mut Progress,
 ) -> anyhow::Result<Vec<Client>> {
     progress.step_of("connecting", connections as u64);
     let addr = server.public_addr();
     let mut connecting = stream::iter(0..connections)
-        .map(|number| async move { Client::connect(addr, &format!("idle-{number}")).await })
+        .map(|number| async move {
+            let sender = format!("idle-{number}");
+            let token = credentials.token(&sender, Need::Read("load-*"))?;
+            anyhow::Ok(Client::connect_as(addr, &sender, token.as_ref()).await?)
+        })
         .buffer_unordered(CONNECTING_MAX)
         .boxed();
     let mut clients = Vec::with_capacity(connections);

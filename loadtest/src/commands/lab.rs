@@ -101,7 +101,8 @@ fn description(lab: &Lab, observers: &Observers, args: &KeptLabArgs) -> String {
     for server in lab.servers() {
         let (public, admin) = (server.public_addr(), server.admin_addr());
         lines.push(format!("server {}", server.node()));
-        lines.push(format!("  WebSocket     ws://{public}/v1/ws?sender=NAME"));
+        let query = if lab.token_args().is_none() { "?sender=NAME" } else { "" };
+        lines.push(format!("  WebSocket     ws://{public}/v1/ws{query}"));
         lines.push(format!("  HTTP          http://{public}/v1/channels/CHANNEL/messages"));
         lines.push(format!("  metrics       http://{admin}/metrics"));
     }
@@ -109,7 +110,11 @@ fn description(lab: &Lab, observers: &Observers, args: &KeptLabArgs) -> String {
     lines.push(format!("REDIS_URL       {}", lab.redis_url()));
     lines.extend(observers.lines(args));
     lines.push(format!("folder          {} (logs)", lab.folder().display()));
-    lines.extend(suggestions(lab, observers));
+    lines.push("\nTry:".to_owned());
+    match lab.token_args() {
+        None => lines.extend(suggestions(lab, observers)),
+        Some(args) => lines.extend(suggestions_with_tokens(lab, &args, observers)),
+    }
     lines.push("\nCtrl-C takes it all down.\n".to_owned());
     lines.join("\n")
 }
@@ -119,9 +124,8 @@ fn suggestions(lab: &Lab, observers: &Observers) -> Vec<String> {
     let Some(first) = addrs.first() else {
         return Vec::new();
     };
-    let all = addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let all = list(&addrs);
     vec![
-        "\nTry:".to_owned(),
         format!("  cargo loadtest run --target {all}{}", observers.flags()),
         format!(
             "  curl -X POST http://{first}/v1/channels/general/messages -H 'content-type: application/json' \\\n    \
@@ -130,4 +134,21 @@ fn suggestions(lab: &Lab, observers: &Observers) -> Vec<String> {
         ),
         format!("  curl 'http://{first}/v1/channels/general/messages?after_seq=0'"),
     ]
+}
+
+fn suggestions_with_tokens(lab: &Lab, args: &str, observers: &Observers) -> Vec<String> {
+    let addrs = lab.addrs();
+    let Some(first) = addrs.first() else {
+        return Vec::new();
+    };
+    let token_args = args.replace("--jwt-", "--");
+    vec![
+        format!("  cargo loadtest run --target {} {args}{}", list(&addrs), observers.flags()),
+        format!("  TOKEN=$(hopline token {token_args} --sub ann --read '*' --write '*')"),
+        format!("  curl -H \"Authorization: Bearer $TOKEN\" 'http://{first}/v1/channels/general/messages'"),
+    ]
+}
+
+fn list(addrs: &[SocketAddr]) -> String {
+    addrs.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }

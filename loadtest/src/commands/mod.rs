@@ -104,7 +104,8 @@ impl Ground {
         progress: &mut Progress,
     ) -> anyhow::Result<Self> {
         if !args.target.is_empty() {
-            let target = Target { servers: args.target.clone(), watched: Watched::default() };
+            let credentials = args.credentials.read()?;
+            let target = Target { servers: args.target.clone(), credentials, watched: Watched::default() };
             return Ok(Self { lab: None, target });
         }
         Self::on_lab(&args.lab, otlp_endpoint, progress).await
@@ -119,7 +120,7 @@ impl Ground {
     }
 
     fn of(lab: Lab) -> Self {
-        let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+        let target = Target::on(&lab);
         Self { lab: Some(lab), target }
     }
 

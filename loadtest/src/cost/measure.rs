@@ -7,7 +7,6 @@ use hopline::hop::Hop;
 use super::{Cost, Setup, setup::Collector};
 use crate::{
     audit::audit,
-    cpu::Watched,
     lab::{Lab, LabOptions},
     latency::{Key, Latencies, Measure, Series},
     plan::{Layout, Plan, Workload},
@@ -53,7 +52,7 @@ pub(crate) async fn measure(setup: Setup, effort: &Effort, progress: &mut Progre
 /// The generator does the same in all setups: every frame carries a context, which says whether its message is sampled,
 /// and it makes no spans of its own.
 async fn load(setup: Setup, effort: &Effort, lab: &Lab, progress: &mut Progress) -> anyhow::Result<Cost> {
-    let target = Target { servers: lab.addrs(), watched: Watched::on(lab) };
+    let target = Target::on(lab);
     let sampling = Some(Sampling::new(setup.sampled_share()));
     let telemetry = Telemetry { sampling, ..Telemetry::default() };
     let outcome = run::run(&effort.workload, &target, telemetry, progress).await?;

@@ -17,6 +17,7 @@ use super::Finding;
 use crate::{
     backends::{JaegerApi, PrometheusApi, Sample, Target},
     client::Client,
+    credentials::{Credentials, Need},
     http,
 };
 
@@ -33,6 +34,7 @@ const LOGS: &str = "docker compose -f compose/compose.yaml logs SERVICE says why
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) credentials: Credentials,
     pub(crate) prometheus: String,
     pub(crate) jaeger: String,
     pub(crate) grafana: String,
@@ -47,7 +49,7 @@ pub(crate) async fn check_stack(addresses: &Addresses) -> Vec<Finding> {
     let prometheus = PrometheusApi::new(&addresses.prometheus);
     let before = fan_outs(&prometheus).await;
     let trace = TraceId::from_bytes(Uuid::new_v4().into_bytes());
-    let delivered = delivered(&addresses.servers, trace).await;
+    let delivered = delivered(addresses, trace).await;
     findings.push(finding(
         "a message arrives at every server",
         delivered,
@@ -102,17 +104,20 @@ async fn ready(server: SocketAddr) -> anyhow::Result<String> {
 }
 
 /// Publishes at the first server, and waits at all of them. Returns how long that took.
-async fn delivered(servers: &[SocketAddr], trace: TraceId) -> anyhow::Result<String> {
-    let channel = format!("doctor-{trace}");
+async fn delivered(addresses: &Addresses, trace: TraceId) -> anyhow::Result<String> {
+    let Addresses { servers, credentials, .. } = addresses;
+    let channel = format!("load-doctor-{trace}");
+    let reader = credentials.token("doctor", Need::Read(&channel))?;
+    let writer = credentials.token("doctor", Need::Write(&channel))?;
     let mut readers = Vec::new();
     for server in servers {
-        let mut reader = Client::connect(*server, "doctor").await?;
-        reader.subscribe(&channel, None, false).await?;
-        until(&mut reader, |frame| matches!(frame, ServerFrame::Subscribed { .. })).await?;
-        readers.push(reader);
+        let mut client = Client::connect_as(*server, "doctor", reader.as_ref()).await?;
+        client.subscribe(&channel, None, false).await?;
+        until(&mut client, |frame| matches!(frame, ServerFrame::Subscribed { .. })).await?;
+        readers.push(client);
     }
     let first = servers.first().context("there are no servers")?;
-    let mut publisher = Client::connect(*first, "doctor").await?;
+    let mut publisher = Client::connect_as(*first, "doctor", writer.as_ref()).await?;
     let asked = Instant::now();
     let publish = ClientFrame::Publish {
         channel,

@@ -9,7 +9,6 @@ use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Sabotage, Seen, Sign, Site, W
 use crate::{
     audit::{Audit, audit},
     clock::Clock,
-    cpu::Watched,
     lab::{Lab, LabOptions},
     plan::Workload,
     preflight,
@@ -83,7 +82,7 @@ pub(crate) async fn under_load(
     strike: impl AsyncFnOnce(&mut Site<'_>, Clock) -> anyhow::Result<()>,
     progress: &mut Progress,
 ) -> anyhow::Result<Drilled> {
-    let target = Target { servers: lab.addrs(), watched: Watched::on(lab) };
+    let target = Target::on(lab);
     let (survival, voice) = (Arc::new(survival), progress.voice());
     let strike = async {
         let clock = survival.began().await;

@@ -2,6 +2,7 @@
 //! temporary folder. It leaves nothing behind: not after a panic, and what a killed lab leaves, the
 //! next one sweeps away.
 
+mod auth;
 mod binary;
 mod exporters;
 mod folder;
@@ -26,6 +27,7 @@ use std::{
 use anyhow::anyhow;
 use futures_util::future::try_join_all;
 
+use auth::LabIssuer;
 use folder::Folder;
 pub use jaeger::Jaeger;
 pub use port::free_port;
@@ -35,6 +37,8 @@ pub use redis::Redis;
 use server::Launch;
 pub use server::Server;
 pub(crate) use small_disk::is_possible as can_have_a_small_disk;
+
+use crate::credentials::Credentials;
 
 /// How long the servers may drain when the lab is taken down.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
@@ -61,6 +65,8 @@ pub struct LabOptions {
     pub redis_url: Option<String>,
     /// The private PostgreSQL's data lie on a filesystem in memory of so many bytes. It takes root.
     pub database_bytes: Option<u64>,
+    /// Whether the servers take tokens only. [`Lab::credentials`] has them.
+    pub auth: bool,
     /// Whether the folder with the logs stays, until the next lab starts.
     pub keep: bool,
 }
@@ -77,6 +83,7 @@ impl Default for LabOptions {
             database_url: None,
             redis_url: None,
             database_bytes: None,
+            auth: false,
             keep: false,
         }
     }
@@ -90,6 +97,8 @@ pub struct Lab {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
     redis_topic: String,
+    /// Who issues the clients' tokens, if they need some.
+    issuer: Option<LabIssuer>,
     /// Found, or built, when the first server is started.
     server_binary: Mutex<Option<PathBuf>>,
     servers: Mutex<Vec<Arc<Server>>>,
@@ -106,12 +115,14 @@ impl Lab {
             Some(_) => format!("hopline-{}", uuid::Uuid::new_v4().simple()),
             None => "hopline".to_owned(),
         };
+        let issuer = if options.auth { Some(LabIssuer::create(folder.path())?) } else { None };
         let mut lab = Self {
             options,
             swept,
             postgres: None,
             redis: None,
             redis_topic,
+            issuer,
             server_binary: Mutex::default(),
             servers: Mutex::default(),
             folder,
@@ -135,6 +146,7 @@ impl Lab {
                 .iter()
                 .copied()
                 .chain(options.server_args.iter().map(String::as_str))
+                .chain(self.issuer.iter().flat_map(LabIssuer::server_args))
                 .chain(args.iter().copied())
                 .map(str::to_owned)
                 .collect(),
@@ -213,6 +225,17 @@ impl Lab {
     /// The Redis topic on which the servers meet.
     pub fn redis_topic(&self) -> &str {
         &self.redis_topic
+    }
+
+    /// What clients come in with.
+    pub fn credentials(&self) -> Credentials {
+        let issuer = self.issuer.as_ref().map(|issuer| issuer.issuer.clone());
+        issuer.map_or_else(Credentials::default, Credentials::Issuer)
+    }
+
+    /// What tells a load generator how to mint tokens; none if names will do.
+    pub fn token_args(&self) -> Option<String> {
+        self.issuer.as_ref().map(LabIssuer::generator_args)
     }
 
     /// The lab's folder; its logs are there.

@@ -22,6 +22,8 @@ use super::{
 use crate::http;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// The beginnings of the environment variables that servers do not inherit.
+const LAB_VARIABLES: [&[u8]; 3] = [b"OTEL_", b"HOPLINE_AUTH", b"HOPLINE_JWT_"];
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a server is started with, the same each time.
@@ -106,8 +108,9 @@ impl Server {
             .args(&launch.args)
             .env("DATABASE_URL", &launch.database_url)
             .env("REDIS_URL", &launch.redis_url);
-        // Whether a lab's servers are traced, and where to, is the lab's business.
-        for (name, _) in env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"OTEL_")) {
+        // Whether a lab's servers are traced, and whom they let in, is the lab's business.
+        let is_the_labs = |name: &[u8]| LAB_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
+        for (name, _) in env::vars_os().filter(|(name, _)| is_the_labs(name.as_encoded_bytes())) {
             command.env_remove(name);
         }
         command.envs(launch.env.iter().cloned());

@@ -8,7 +8,7 @@ use super::{
     Shared,
     delivered::Delivered,
     guide::{Guide, Pauses},
-    history::read_between,
+    history::Reader,
     publisher::{Publisher, frame, name},
     subscriber::{End, Subscriber, subscribe},
     survival::{Loss, is_slow},
@@ -34,7 +34,7 @@ impl Publisher {
         }
         let mut pauses = Pauses::new();
         loop {
-            match Client::connect(shared.servers[guide.server()], &name(self.number)).await {
+            match shared.writer(shared.servers[guide.server()], &name(self.number)).await {
                 Ok(client) => {
                     (self.sender, self.receiver) = client.split();
                     return;
@@ -145,14 +145,14 @@ impl Delivered {
         clock: Clock,
     ) -> anyhow::Result<Client> {
         let after_seq = recovers.then(|| self.ledger.position());
-        let (client, last_seq, recovered) = subscribe(&self.seat, channel, after_seq).await?;
+        let (client, last_seq, recovered) = subscribe(&self.seat, shared, after_seq).await?;
         self.recovering = Some((lost_us, last_seq));
         if let Some(position) = after_seq {
             self.ledger.recover(last_seq);
             if !recovered {
                 let (addr, missed) = (self.seat.addr, (position, last_seq));
                 let enter = |message: &PageMessage<'_>| self.enter_page(message, clock.now_us(), shared);
-                read_between(addr, channel, missed, enter).await?;
+                Reader::new(shared)?.between(addr, channel, missed, enter).await?;
             }
         }
         self.is_recovered(clock.now_us());

@@ -18,7 +18,7 @@ use tokio::{
 use super::{
     HopSample, LOOK_EVERY, Observer, Shared, Survival, Tally, Target, Trouble, Visit, Watch,
     delivered::Delivered,
-    history,
+    history::Reader,
     publisher::{Published, Publisher},
     stage::Stage,
     subscriber::{Seat, Subscriber},
@@ -103,15 +103,24 @@ impl Crowd {
         let observer = observe(&identity, &channels);
         let Rules { sampling, watch, survival } = rules;
         let notes_timing = survival.is_none();
-        let servers = target.servers.clone();
-        let shared =
-            Arc::new(Shared { identity, channels, tally, sampling, observer, watch, servers, survival });
+        let (servers, credentials) = (target.servers.clone(), target.credentials.clone());
+        let shared = Arc::new(Shared {
+            identity,
+            credentials,
+            channels,
+            tally,
+            sampling,
+            observer,
+            watch,
+            servers,
+            survival,
+        });
 
         progress.step_of("connecting subscribers", layout.subscribers as u64);
         let subscribers = stream::iter(seats(layout, target, notes_timing)).map(|seat| {
             let shared = Arc::clone(&shared);
             async move {
-                let connecting = Subscriber::connect(seat, &shared.channels[seat.channel], length_max);
+                let connecting = Subscriber::connect(seat, &shared, length_max);
                 connecting.await.map_err(|error| (Delivered::nothing(seat, &error), error))
             }
         });
@@ -123,7 +132,8 @@ impl Crowd {
             let server = Layout::publishers_server(number, target.servers.len());
             let messages = messages_of(number);
             let (addr, publishers) = (target.servers[server], layout.publishers);
-            let connecting = stage.handle().spawn(Publisher::connect(addr, number, publishers, messages));
+            let connecting = Publisher::connect(Arc::clone(&shared), addr, number, publishers, messages);
+            let connecting = stage.handle().spawn(connecting);
             async move {
                 let connected = connecting.await.context("a publisher's task failed").flatten();
                 connected.map_err(|error| (Published::nothing(messages, &error), error))
@@ -216,7 +226,7 @@ impl Talk {
         let shared = Arc::clone(&self.shared);
         let Gathered { records, ledgers, noted } = self.gather(flaws).await?;
         progress.step("reading the channels' history back");
-        let history = history::read(&target.servers, &shared).await?;
+        let history = Reader::new(&shared)?.all(&target.servers).await?;
         let channels = shared.channels.clone();
         Ok((Evidence { channels, records, ledgers, history }, noted))
     }

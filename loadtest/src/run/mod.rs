@@ -31,7 +31,9 @@ use crate::{
     audit::{Evidence, Ledger},
     clock::Clock,
     cpu::{CpuTimes, CpuUse, Watched},
+    credentials::Credentials,
     identity::Identity,
+    lab::Lab,
     pacer::{JOBS_MAX, Job, Pacer},
     plan::{Layout, Plan, Workload},
     progress::Progress,
@@ -59,7 +61,15 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) servers: Vec<SocketAddr>,
+    pub(crate) credentials: Credentials,
     pub(crate) watched: Watched,
+}
+
+impl Target {
+    /// All servers of a lab.
+    pub(crate) fn on(lab: &Lab) -> Self {
+        Self { servers: lab.addrs(), credentials: lab.credentials(), watched: Watched::on(lab) }
+    }
 }
 
 /// What a run brings home.

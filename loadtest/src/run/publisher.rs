@@ -1,6 +1,6 @@
 //! A publishing connection: on a schedule, or as fast as answers come.
 
-use std::{future::pending, net::SocketAddr};
+use std::{future::pending, net::SocketAddr, sync::Arc};
 
 use futures_util::FutureExt;
 use hopline::protocol::ClientFrame;
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     audit::{Answer, Record, index_of},
-    client::{Client, ClientError, Closed, Receiver, Sender},
+    client::{ClientError, Closed, Receiver, Sender},
     clock::Clock,
     identity::id_tail,
     pacer::Job,
@@ -93,12 +93,13 @@ enum End {
 
 impl Publisher {
     pub(crate) async fn connect(
+        shared: Arc<Shared>,
         addr: SocketAddr,
         number: usize,
         publishers: usize,
         messages: usize,
     ) -> anyhow::Result<Self> {
-        let client = Client::connect(addr, &name(number)).await?;
+        let client = shared.writer(addr, &name(number)).await?;
         let outstanding_max = client.hello().limits.outstanding_max;
         let (sender, receiver) = client.split();
         Ok(Self {

@@ -3,12 +3,20 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::{Observer, Survival, Tally, Watch};
-use crate::{identity::Identity, latency::Measure, metrics::Metrics, spans::Sampling};
+use crate::{
+    client::Client,
+    credentials::{Credentials, Need},
+    identity::Identity,
+    latency::Measure,
+    metrics::Metrics,
+    spans::Sampling,
+};
 
 /// The run's names, how far it has come, and who is told.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
+    pub(crate) credentials: Credentials,
     pub(crate) channels: Vec<String>,
     pub(crate) tally: Tally,
     pub(crate) sampling: Option<Sampling>,
@@ -22,6 +30,21 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// A client that may have the messages of the run's channels.
+    pub(super) async fn reader(&self, addr: SocketAddr, sender: &str) -> anyhow::Result<Client> {
+        self.connect(addr, sender, Need::Read(&self.identity.channels())).await
+    }
+
+    /// A client that may publish to the run's channels.
+    pub(super) async fn writer(&self, addr: SocketAddr, sender: &str) -> anyhow::Result<Client> {
+        self.connect(addr, sender, Need::Write(&self.identity.channels())).await
+    }
+
+    async fn connect(&self, addr: SocketAddr, sender: &str, need: Need<'_>) -> anyhow::Result<Client> {
+        let token = self.credentials.token(sender, need)?;
+        Ok(Client::connect_as(addr, sender, token.as_ref()).await?)
+    }
+
     /// What a message's frame carries.
     pub(super) fn traceparent(&self, index: u32) -> Option<String> {
         self.sampling.map(|sampling| sampling.traceparent(index))

@@ -52,8 +52,8 @@ pub(crate) struct Subscriber {
 
 impl Subscriber {
     /// Connects, subscribes and waits for the answer.
-    pub(crate) async fn connect(seat: Seat, channel: &str, length_max: usize) -> anyhow::Result<Self> {
-        let (client, last_seq, _) = subscribe(&seat, channel, None).await?;
+    pub(crate) async fn connect(seat: Seat, shared: &Shared, length_max: usize) -> anyhow::Result<Self> {
+        let (client, last_seq, _) = subscribe(&seat, shared, None).await?;
         let ledger = Ledger::new(seat.number, seat.channel, last_seq, length_max);
         Ok(Self { client, delivered: Delivered::new(seat, ledger) })
     }
@@ -174,9 +174,8 @@ impl Delivered {
 
     async fn come_back(&mut self, habit: Habit, shared: &Shared, clock: Clock) -> anyhow::Result<Client> {
         let began_us = clock.now_us();
-        let channel = &shared.channels[self.seat.channel];
         let after_seq = habit.recovers.then(|| self.ledger.position());
-        let (client, last_seq, recovered) = subscribe(&self.seat, channel, after_seq).await?;
+        let (client, last_seq, recovered) = subscribe(&self.seat, shared, after_seq).await?;
         let now_us = clock.now_us();
         if habit.recovers && recovered {
             self.ledger.recover(last_seq);
@@ -206,11 +205,11 @@ impl Delivered {
 /// Connects and subscribes; returns the channel's last number, and whether what comes up to it follows.
 pub(super) async fn subscribe(
     seat: &Seat,
-    channel: &str,
+    shared: &Shared,
     after_seq: Option<u64>,
 ) -> anyhow::Result<(Client, u64, bool)> {
-    let mut client = Client::connect(seat.addr, "load-subscriber").await?;
-    client.subscribe(channel, after_seq, true).await?;
+    let mut client = shared.reader(seat.addr, "load-subscriber").await?;
+    client.subscribe(&shared.channels[seat.channel], after_seq, true).await?;
     match client.next_frame().await.context("no answer to a subscription")? {
         ServerFrame::Subscribed { last_seq, recovered, .. } => Ok((client, last_seq, recovered)),
         other => bail!("a subscription was answered by {other:?}"),

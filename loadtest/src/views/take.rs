@@ -8,7 +8,6 @@ use serde_json::json;
 use super::{View, clients, metrics, spans};
 use crate::{
     audit::audit,
-    cpu::Watched,
     lab::{Lab, LabOptions, Prometheus},
     latency::Latencies,
     metrics::{Metrics, serve},
@@ -63,7 +62,7 @@ pub(crate) async fn take(setting: &Setting, progress: &mut Progress) -> anyhow::
             server.switch_faults(&switches).await?;
         }
     }
-    let target = Target { servers: lab.addrs(), watched: Watched::on(&lab) };
+    let target = Target::on(&lab);
     let outbox = Outbox::start(Some(&receiver.endpoint()))?;
     let telemetry =
         Telemetry { sampling: Some(Sampling::new(1.0)), outbox: Some(outbox), metrics: Some(shown) };

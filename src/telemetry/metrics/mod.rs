@@ -15,8 +15,8 @@ pub use hops::Hops;
 use super::{
     exemplars,
     labels::{
-        Arrival, BrokerLoss, CheckTrigger, ConnectionLimit, Direction, DropReason, GapCause,
-        HandshakeOutcome, PersistRetry, PublishOutcome, SpanOutcome,
+        Arrival, AuthRefusal, BrokerLoss, CheckTrigger, ConnectionLimit, Direction, DropReason, GapCause,
+        HandshakeOutcome, HeadRefusal, PersistRetry, PublishOutcome, SpanOutcome,
     },
 };
 use crate::{
@@ -84,6 +84,10 @@ declare! {
         "hopline_deliveries_total": deliveries is Counter;
         /// Requests refused, by error code.
         "hopline_errors_total": errors is Counters<ErrorCode>, by "code";
+        /// What was refused for want of identity or permission.
+        "hopline_auth_refusals_total": auth_refusals is Counters<AuthRefusal>, by "reason";
+        /// Connections closed for want of a request that can be read; slow ones may just be idle.
+        "hopline_heads_refused_total": heads_refused is Counters<HeadRefusal>, by "reason";
         /// Spans by what became of them; those that ended and have no other outcome wait for the exporter.
         "hopline_spans_total": spans is Counters<SpanOutcome>, by "outcome";
     }

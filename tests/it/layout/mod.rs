@@ -16,9 +16,10 @@ const VOCABULARY: &[&str] = &["clock", "fault", "hop", "protocol", "telemetry"];
 /// The stages, in the order of a message's path, and what else each may use: of one another only this, and
 /// only its own slice of the configuration.
 const STAGES: &[(&str, &[&str])] = &[
-    ("http", &["accept", "connection", "history", "limit"]),
-    ("connection", &["accept", "history", "limit", "send", "config::Client"]),
-    ("accept", &["persist"]),
+    ("http", &["accept", "auth", "connection", "history", "limit"]),
+    ("connection", &["accept", "auth", "history", "limit", "send", "config::Client"]),
+    ("auth", &["token", "config::Auth"]),
+    ("accept", &["auth", "persist"]),
     ("persist", &["config::Persist"]),
     ("publish", &["broker", "persist::Committed"]),
     ("broker", &["config::Broker", "config::Redis", "config::Topics"]),
@@ -30,28 +31,31 @@ const STAGES: &[(&str, &[&str])] = &[
 
 /// All other modules, and all that each may use.
 const OTHERS: &[(&str, &[&str])] = &[
-    ("admin", &["fault", "history", "telemetry"]),
+    ("admin", &["fault", "history", "telemetry", "token"]),
     ("clock", &[]),
     ("fault", &["clock", "hop"]),
     ("hop", &[]),
     ("limit", &["protocol"]),
-    ("operate", &["fault", "hop"]),
+    ("mint", &["protocol", "token"]),
+    ("operate", &["fault", "hop", "token"]),
     ("protocol", &["hop"]),
     ("telemetry", &["hop", "protocol"]),
-    ("config", &["listener", "protocol", "tls"]),
-    ("listener", &["tls"]),
+    ("token", &["protocol"]),
+    ("config", &["listener", "protocol", "tls", "token"]),
+    ("listener", &["telemetry", "tls"]),
     ("schema", &["config::Database", "history"]),
     ("shutdown", &[]),
     ("tls", &["telemetry"]),
     ("server", &[ANYTHING]),
-    ("main", &["clock", "config", "fault", "operate", "schema", "server", "shutdown", "telemetry"]),
+    ("main", &["clock", "config", "fault", "mint", "operate", "schema", "server", "shutdown", "telemetry"]),
     ("lib", &[]),
 ];
 
 const ANYTHING: &str = "anything";
 
-/// What the load generator may use of the server: it measures from outside.
-const LOADTEST: &[&str] = &["hop", "protocol"];
+/// What the load generator may use of the server: it measures from outside. Its clients' tokens it mints as any issuer
+/// does, with a secret that it is given; nothing of that is a server's.
+const LOADTEST: &[&str] = &["hop", "protocol", "token"];
 
 /// What of other crates the server uses in these modules only. A star stands for the rest of a name.
 const ONLY_IN: &[(&str, &[&str])] = &[
@@ -60,6 +64,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Statements are fixed texts: nothing that a client sends is ever a part of one.
     ("sqlx::AssertSqlSafe", &["nowhere"]),
     ("redis", &["broker", "config"]),
+    ("jsonwebtoken", &["token"]),
     ("metrics", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),
 ];

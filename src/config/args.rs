@@ -7,6 +7,7 @@ use clap::Args;
 /// Values are taken as text, so that everything wrong with them can be reported at once.
 #[derive(Debug, Clone, Args)]
 #[command(args_override_self = true)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct ServeArgs {
     /// This server's name; must differ from the other servers' [default: made up]
     #[arg(long, env = "HOPLINE_NODE", value_name = "NAME")]

@@ -115,7 +115,7 @@ fn the_table_lists_every_alert_with_its_severities() {
 #[test]
 fn the_alert_on_the_persist_queue_knows_its_limit() {
     let help = Command::new(env!("CARGO_BIN_EXE_hopline")).args(["serve", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap();
+    let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
     let flag = help.split("--persist-queue-max").nth(1).expect("there is such a flag");
     let limit = flag.split("[default: ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
     assert!(text_of("rules").contains(&format!("hopline_persist_queue_messages / {limit} > ")), "{limit}");

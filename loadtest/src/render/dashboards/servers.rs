@@ -31,6 +31,7 @@ pub(super) fn dashboard() -> Dashboard {
         guide: Panel::text("What to look for", GUIDE, 8),
         rows: vec![
             Row { title: "Connections", panels: connections() },
+            Row { title: "Who is not let in", panels: admission() },
             Row { title: "Publishes", panels: publishes() },
             Row { title: "Queues and drops", panels: queues() },
             Row { title: "Fan-out", panels: fan_out() },
@@ -93,6 +94,32 @@ fn connections() -> Vec<Panel> {
     ]
 }
 
+fn admission() -> Vec<Panel> {
+    vec![
+        by(
+            "Refusals for want of identity or permission",
+            "ops",
+            "reason",
+            &servers("hopline_auth_refusals_total"),
+            "Clients are told a code only; why stands here. Many of signature, expired or origin: someone tries.",
+        ),
+        by(
+            "Connections without a request",
+            "ops",
+            "reason",
+            &servers("hopline_heads_refused_total"),
+            "slow: no request came in time, as from idle connections, too. too_large, malformed: what came was none.",
+        ),
+        by(
+            "TLS handshakes",
+            "ops",
+            "outcome",
+            &servers("hopline_tls_handshakes_total"),
+            "refused: the client didn't believe the certificate. Nothing here: the server has none.",
+        ),
+    ]
+}
+
 fn publishes() -> Vec<Panel> {
     let publishes = servers("hopline_publishes_total");
     let hop = |hop: Hop| servers("hopline_hop_duration_seconds").with("hop", hop.as_str());
@@ -136,21 +163,28 @@ fn queues() -> Vec<Panel> {
             "hopline_persist_queue_messages",
             "Messages accepted and not yet committed. It grows when PostgreSQL is slower than messages come.",
         )
-        .size(6, 8),
+        .size(8, 8),
         gauge(
             "Waiting for the broker",
             "short",
             "hopline_publish_queue_messages",
             "Messages committed that wait for the broker or its acknowledgement.",
         )
-        .size(6, 8),
+        .size(8, 8),
         gauge(
             "Waiting for receive",
             "short",
             "hopline_receive_queue_messages",
             "What came from the broker and is not yet handed on. It grows when this server is too slow.",
         )
-        .size(6, 8),
+        .size(8, 8),
+        gauge(
+            "Waiting for sockets",
+            "bytes",
+            "hopline_send_queue_bytes",
+            "Frames for clients that read more slowly than messages come; one that several get counts once.",
+        )
+        .size(12, 8),
         by(
             "Drops",
             "ops",
@@ -158,7 +192,7 @@ fn queues() -> Vec<Panel> {
             &servers("hopline_dropped_total"),
             "Messages dropped, by reason. None is lost: each is read from PostgreSQL later.",
         )
-        .size(6, 8),
+        .size(12, 8),
     ]
 }
 

@@ -19,8 +19,8 @@ FUZZ_INPUT ?=
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests setup-fuzz fmt lint docs cargo-test test-jaeger
-.PHONY: properties simulate fuzz check-stack deps sbom clean
+.PHONY: help demo test check setup setup-tests setup-fuzz fmt lint docs cargo-test test-brokers
+.PHONY: test-jaeger properties simulate fuzz check-stack deps sbom clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: setup ## Builds, starts PostgreSQL, Redis and three servers, measures, and
 	$(call heading,measure: the claims of the architecture decision)
 	@$(RELEASE)/hopline-loadtest adr --exit-zero $(DEMO_FLAGS)
 
-test: setup-tests fmt lint docs cargo-test ## Everything that must pass: check, then all tests on real services.
+test: setup-tests fmt lint docs cargo-test test-brokers ## Everything that must pass: check, then all tests on real services.
 
 check: fmt lint docs ## What is quick: formatting, lints and documentation.
 
@@ -57,6 +57,11 @@ docs: ## Builds the documentation; a broken link is an error.
 cargo-test: ## Runs all tests, without the checks before them.
 	$(call heading,cargo-test: unit and integration tests with real PostgreSQL, Redis and promtool)
 	@env -u DATABASE_URL -u REDIS_URL cargo test --workspace --locked
+
+test-brokers: ## Runs the tests of delivery once more, with a topic for each channel.
+	$(call heading,test-brokers: delivery with a topic for each channel)
+	@env -u DATABASE_URL -u REDIS_URL HOPLINE_BROKER=redis-channels \
+		cargo test --test it --locked -- broker_loss:: delivery:: sequence:: shutdown:: slow_client:: subscribe::
 
 test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if there is none (Go, 3 to 5 minutes).
 	$(call heading,test-jaeger: traces in a real Jaeger)

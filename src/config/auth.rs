@@ -89,20 +89,10 @@ fn is_origin(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
-    use super::*;
-    use crate::config::{Config, ConfigErrors};
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
+    use crate::config::{Config, ConfigErrors, parsed};
 
     fn config(flags: &[&str]) -> Result<Config, ConfigErrors> {
-        let urls = ["hopline", "--database-url=postgres://h/d", "--redis-url=redis://h/"];
-        Config::new(&Cli::parse_from(urls.iter().chain(flags)).serve)
+        parsed(flags.iter().copied())
     }
 
     #[test]

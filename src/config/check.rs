@@ -241,19 +241,11 @@ impl Checker {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
+    use crate::config::parsed;
 
     fn config(flags: &[&str]) -> Result<Config, ConfigErrors> {
-        let urls = ["hopline", "--database-url=postgres://u:secret@h/d", "--redis-url=redis://:secret@h/"];
-        Config::new(&Cli::parse_from(urls.iter().chain(flags)).serve)
+        parsed(flags.iter().copied())
     }
 
     #[test]
@@ -275,8 +267,7 @@ mod tests {
     fn secrets_are_shown_neither_by_debug_nor_by_errors() {
         assert!(!format!("{:?}", config(&[]).unwrap()).contains("secret"));
         let broken = ["--database-url=postgres://u:secret@h:port/d", "--redis-url=nonsense://:secret@h/"];
-        let urls = ["hopline"].iter().chain(&broken);
-        let errors = Config::new(&Cli::parse_from(urls).serve).unwrap_err();
+        let errors = config(&broken).unwrap_err();
         assert_eq!(errors.0.len(), 2);
         assert!(!errors.to_string().contains("secret"), "{errors}");
     }

@@ -91,28 +91,21 @@ impl Checker {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
     use rcgen::{CertifiedKey, generate_simple_self_signed};
     use tempfile::TempDir;
 
     use super::*;
-    use crate::config::{Config, ConfigErrors};
+    use crate::config::{ConfigErrors, parsed};
 
     const DATABASE: &str = "--database-url=postgres://u@h/d";
     const DATABASE_TLS: &str = "--database-url=postgres://u@h/d?sslmode=verify-full";
     const REDIS: &str = "--redis-url=redis://h/";
     const REDIS_TLS: &str = "--redis-url=rediss://h/";
 
-    #[derive(Parser)]
-    struct Cli {
-        #[command(flatten)]
-        serve: ServeArgs,
-    }
-
     /// The problems' flags, and all that is shown of the configuration.
     fn check(flags: &[String]) -> (Vec<&'static str>, String) {
-        let flags = ["hopline", DATABASE, REDIS].into_iter().chain(flags.iter().map(String::as_str));
-        match Config::new(&Cli::parse_from(flags).serve) {
+        let flags = [DATABASE, REDIS].into_iter().chain(flags.iter().map(String::as_str));
+        match parsed(flags) {
             Ok(config) => (Vec::new(), format!("{config:?}")),
             Err(errors) => {
                 let shown = errors.to_string();

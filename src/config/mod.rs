@@ -163,3 +163,16 @@ pub struct Client {
     /// How long a client that has brought no token may take for its first frame.
     pub auth_timeout: Duration,
 }
+
+/// What these flags make, beside two URLs that they may override.
+#[cfg(test)]
+fn parsed<'a>(flags: impl IntoIterator<Item = &'a str>) -> Result<Config, ConfigErrors> {
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+    let urls = ["hopline", "--database-url=postgres://u:secret@h/d", "--redis-url=redis://:secret@h/"];
+    let cli = <Cli as clap::Parser>::parse_from(urls.into_iter().chain(flags));
+    Config::new(&cli.serve)
+}

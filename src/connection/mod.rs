@@ -22,7 +22,7 @@ use crate::{
     auth::{Auth, Identity},
     config,
     history::History,
-    limit::{Bucket, Rate},
+    limit::Bucket,
     protocol::{self, ChannelName, CloseCode, ProtocolError, SenderName, ServerFrame},
     send::{self, Client, Outgoing, Registrar, Registration, Waiting},
     telemetry::metrics::metrics,
@@ -103,7 +103,6 @@ struct Connection {
     subscriptions: HashSet<ChannelName>,
     /// Publishes that are not answered yet.
     publishes: FuturesUnordered<BoxFuture<'static, ServerFrame>>,
-    rate: Rate,
     bucket: Bucket,
     /// A change of the subscriptions that is under way. No frame is read meanwhile: requests keep their order.
     change: Option<BoxFuture<'static, Result<Change, ProtocolError>>>,
@@ -129,9 +128,7 @@ enum Change {
 
 impl Connection {
     fn new(shared: Arc<Shared>, client: Client, identity: Identity) -> Self {
-        let limits = &shared.config.limits;
         Self {
-            rate: Rate::new(limits.publish_rate_per_s_max, limits.publish_burst_max),
             bucket: Bucket::default(),
             shared,
             client,

@@ -7,6 +7,7 @@ use super::{Change, Connection, encode, subscribe::Subscribe};
 use crate::{
     accept::{Request, channel_name},
     clock,
+    limit::Rate,
     protocol::{ClientFrame, ErrorCode, ProtocolError, ServerFrame},
     send::Registration,
 };
@@ -69,9 +70,9 @@ impl Connection {
             let message = format!("{max} publishes are not acknowledged yet; wait for an answer");
             return Err(ProtocolError::new(ErrorCode::TooManyOutstanding, message));
         }
-        self.bucket.take(&self.rate, Instant::now()).map_err(|wait| {
-            let rate = limits.publish_rate_per_s_max;
-            let message = format!("more than {rate} publishes a second; wait");
+        let rate = Rate::new(limits.publish_rate_per_s_max, limits.publish_burst_max);
+        self.bucket.take(&rate, Instant::now()).map_err(|wait| {
+            let message = format!("more than {} publishes a second; wait", limits.publish_rate_per_s_max);
             ProtocolError::new(ErrorCode::RateLimited, message).retry_after(wait)
         })
     }

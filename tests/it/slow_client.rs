@@ -1,30 +1,53 @@
 //! A client that does not read is closed with its code, harms no one, and recovers by number.
 
+use std::net::SocketAddr;
+
 use hopline::protocol::{CloseCode, HistoryPage, ServerFrame};
 use uuid::Uuid;
 
 use crate::support::{Peer, lab_with, metric, metric_reaches, soon};
+
+/// Messages that one reads and another one does not.
+struct Flood {
+    slow: Peer,
+    witness: Peer,
+    alice: Peer,
+    sent: u64,
+}
+
+impl Flood {
+    async fn begin(address: SocketAddr) -> Self {
+        let mut slow = Peer::connect(address, "slow").await;
+        slow.subscribe("general", None).await;
+        let mut witness = Peer::connect(address, "witness").await;
+        witness.subscribe("general", None).await;
+        Self { slow, witness, alice: Peer::connect(address, "alice").await, sent: 0 }
+    }
+
+    /// Publishes until the kernel's buffers and the client's queue are full.
+    async fn until_closed(&mut self, admin: SocketAddr, body_bytes: usize, sent_bytes_max: u64) {
+        let body = "x".repeat(body_bytes);
+        while metric(admin, "hopline_connections_closed_total", &["slow_client"]).await < 1.0 {
+            for _ in 0..32 {
+                self.alice.publish("general", &body).await;
+                self.sent += 1;
+                self.witness.receives(self.sent..=self.sent).await;
+            }
+            let sent_bytes = self.sent * body.len() as u64;
+            assert!(sent_bytes < sent_bytes_max, "a client that doesn't read was not closed");
+        }
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_does_not_read_is_closed_and_recovers_while_the_others_get_everything() {
     const BODY_BYTES: usize = 4000;
     let lab = lab_with(1, &["--client-queue-max=64", "--recovered-max=63"]).await;
     let (address, admin) = (lab.addrs()[0], lab.servers()[0].admin_addr());
-    let mut slow = Peer::connect(address, "slow").await;
-    slow.subscribe("general", None).await;
-    let mut witness = Peer::connect(address, "witness").await;
-    witness.subscribe("general", None).await;
-    let mut alice = Peer::connect(address, "alice").await;
-    let body = "x".repeat(BODY_BYTES);
-    let mut sent = 0;
-    // Until the kernel's buffers and the client's queue are full.
-    while metric(admin, "hopline_connections_closed_total", &["slow_client"]).await < 1.0 {
-        for _ in 0..32 {
-            alice.publish("general", &body).await;
-            sent += 1;
-            witness.receives(sent..=sent).await;
-        }
-    }
+    let mut flood = Flood::begin(address).await;
+    flood.until_closed(admin, BODY_BYTES, u64::MAX).await;
+    let mut slow = flood.slow;
+    let (mut alice, sent) = (flood.alice, flood.sent);
     let mut seen = 0;
     let closed = loop {
         match slow.0.next_frame().await {
@@ -69,23 +92,10 @@ async fn what_waits_for_all_clients_together_is_limited_by_who_hoards() {
     let waiting = format!("--waiting-bytes-max={WAITING_BYTES_MAX}");
     let lab = lab_with(1, &["--client-queue-max=100000", &waiting]).await;
     let (address, admin) = (lab.addrs()[0], lab.servers()[0].admin_addr());
-    let mut slow = Peer::connect(address, "slow").await;
-    slow.subscribe("general", None).await;
-    let mut witness = Peer::connect(address, "witness").await;
-    witness.subscribe("general", None).await;
-    let mut alice = Peer::connect(address, "alice").await;
-    let body = "x".repeat(usize::try_from(BODY_BYTES).unwrap());
-    let mut sent = 0;
-    while metric(admin, "hopline_connections_closed_total", &["slow_client"]).await < 1.0 {
-        for _ in 0..32 {
-            alice.publish("general", &body).await;
-            sent += 1;
-            witness.receives(sent..=sent).await;
-        }
-        assert!(sent * BODY_BYTES < SENT_BYTES_MAX, "a client that doesn't read was not closed");
-    }
-    assert!(sent * BODY_BYTES > WAITING_BYTES_MAX);
-    slow.closed().await;
+    let mut flood = Flood::begin(address).await;
+    flood.until_closed(admin, usize::try_from(BODY_BYTES).unwrap(), SENT_BYTES_MAX).await;
+    assert!(flood.sent * BODY_BYTES > WAITING_BYTES_MAX);
+    flood.slow.closed().await;
     soon("an empty queue", async { while metric(admin, "hopline_send_queue_bytes", &[]).await > 0.0 {} })
         .await;
 }

@@ -4,10 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, value_parser};
 
-use crate::{
-    cli::{TargetArgs, parse_body_bytes, parse_rate, resolve},
-    plan::{Bodies, Layout},
-};
+use crate::cli::{LayoutArgs, TargetArgs, parse_rate, resolve};
 
 /// `capacity`.
 #[derive(Clone, Debug, Args)]
@@ -36,18 +33,9 @@ pub struct CapacityArgs {
     /// Fail if the capacity is below this.
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
     pub at_least: Option<f64>,
-    /// Channels.
-    #[arg(long, default_value_t = 50, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub channels: u16,
-    /// Publishing connections, spread evenly over the servers.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub publishers: u16,
-    /// Subscribing connections, spread evenly over channels and servers.
-    #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=20_000))]
-    pub subscribers: u16,
-    /// Length of each message's text.
-    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
-    pub body_bytes: usize,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub layout: LayoutArgs,
     /// The admin addresses of the servers that --target names, to see which queue fills.
     #[arg(long, value_name = "ADDR,…", value_delimiter = ',', value_parser = resolve, requires = "target")]
     pub admin: Vec<SocketAddr>,
@@ -57,16 +45,4 @@ pub struct CapacityArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub target: TargetArgs,
-}
-
-impl From<&CapacityArgs> for Layout {
-    fn from(args: &CapacityArgs) -> Self {
-        Self {
-            channels: usize::from(args.channels),
-            publishers: usize::from(args.publishers),
-            subscribers: usize::from(args.subscribers),
-            body_bytes: Bodies::Fixed(args.body_bytes),
-            ..Self::default()
-        }
-    }
 }

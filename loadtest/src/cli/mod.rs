@@ -1,6 +1,7 @@
 //! The command line.
 
 mod lab;
+mod layout;
 mod load;
 mod parse;
 mod telemetry;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use self::parse::{parse_body_bytes, parse_rate, parse_rounds, resolve};
 pub use self::{
     lab::{KeptLabArgs, LabArgs, TargetArgs},
+    layout::LayoutArgs,
     load::{AdrArgs, IdleArgs, LoadArgs, RunArgs, SaturateArgs},
     telemetry::{CalibrateArgs, CostArgs, TelemetryArgs, ViewsArgs},
     tools::{DoctorArgs, RenderArgs, TraceArgs, WhichTrace},

@@ -19,7 +19,7 @@ pub(super) async fn execute(args: &CapacityArgs) -> anyhow::Result<Exit> {
     let limits = limits(args)?;
     let mut progress = Progress::new();
     let ground = Ground::prepare(&args.target, None, &mut progress).await?;
-    let layout = Layout::from(args);
+    let layout = Layout::from(&args.layout);
     let admin = match &ground.lab {
         Some(lab) => lab.servers().iter().map(|server| server.admin_addr()).collect(),
         None => args.admin.clone(),

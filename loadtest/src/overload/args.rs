@@ -4,10 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, value_parser};
 
-use crate::{
-    cli::{LabArgs, parse_body_bytes, parse_rate},
-    plan::{Bodies, Layout},
-};
+use crate::cli::{LabArgs, LayoutArgs, parse_rate};
 
 /// `overload`.
 #[derive(Clone, Debug, Args)]
@@ -37,18 +34,9 @@ pub struct OverloadArgs {
     /// After the overload `total` must be as before within so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub normal_within: u32,
-    /// Channels.
-    #[arg(long, default_value_t = 50, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub channels: u16,
-    /// Publishing connections, spread evenly over the servers.
-    #[arg(long, default_value_t = 30, value_parser = value_parser!(u16).range(1..=10_000))]
-    pub publishers: u16,
-    /// Subscribing connections, spread evenly over channels and servers.
-    #[arg(long, default_value_t = 300, value_parser = value_parser!(u16).range(1..=20_000))]
-    pub subscribers: u16,
-    /// Length of each message's text.
-    #[arg(long, default_value_t = 200, value_parser = parse_body_bytes)]
-    pub body_bytes: usize,
+    #[expect(missing_docs, reason = "clap would show it")]
+    #[command(flatten)]
+    pub layout: LayoutArgs,
     /// Further arguments of every server, such as --persist-wait-max-ms=60000 to see what happens without that limit.
     #[arg(long, value_name = "FLAG", allow_hyphen_values = true)]
     pub server_arg: Vec<String>,
@@ -58,16 +46,4 @@ pub struct OverloadArgs {
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub lab: LabArgs,
-}
-
-impl From<&OverloadArgs> for Layout {
-    fn from(args: &OverloadArgs) -> Self {
-        Self {
-            channels: usize::from(args.channels),
-            publishers: usize::from(args.publishers),
-            subscribers: usize::from(args.subscribers),
-            body_bytes: Bodies::Fixed(args.body_bytes),
-            ..Self::default()
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use super::{OverloadArgs, SECOND_US};
-use crate::plan::{Step, Workload};
+use crate::plan::{Layout, Step, Workload};
 
 /// Messages that are due before this count for nothing but the audit.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -48,7 +48,7 @@ impl From<&OverloadArgs> for Workload {
     fn from(args: &OverloadArgs) -> Self {
         let step = |rate_per_s, seconds: u32| Step { rate_per_s, seconds: f64::from(seconds) };
         Self {
-            layout: args.into(),
+            layout: Layout::from(&args.layout),
             rate_per_s: args.quiet_rate,
             steps: vec![
                 step(args.quiet_rate, args.quiet),

@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -34,7 +34,8 @@ const SILENCE_MIN: Duration = Duration::from_secs(1);
 /// Durations since anyone looked, and counts since the run began.
 #[derive(Debug)]
 pub(super) struct Live {
-    recent: Mutex<Vec<Histogram<u64>>>,
+    /// In the order of [`ROWS`], each with a lock of its own: all tasks of a run write them.
+    recent: Vec<Mutex<Histogram<u64>>>,
     delivered: AtomicU64,
     /// Subscribers that got something wrong.
     flawed: AtomicU64,
@@ -42,13 +43,14 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new() -> Self {
-        Self { recent: Mutex::new(histograms()), delivered: AtomicU64::new(0), flawed: AtomicU64::new(0) }
+        let recent = ROWS.iter().map(|_| Mutex::new(empty())).collect();
+        Self { recent, delivered: AtomicU64::new(0), flawed: AtomicU64::new(0) }
     }
 
     /// A message has spent so long. One subscriber of each server and channel tells.
     pub(super) fn record(&self, measure: Measure, us: u32) {
         if let Some(row) = ROWS.iter().position(|it| *it == measure) {
-            self.recent.lock().unwrap_or_else(PoisonError::into_inner)[row].saturating_record(us.into());
+            lock(&self.recent[row]).saturating_record(us.into());
         }
     }
 
@@ -61,14 +63,16 @@ impl Live {
     }
 
     fn take(&self) -> Vec<Histogram<u64>> {
-        std::mem::replace(&mut self.recent.lock().unwrap_or_else(PoisonError::into_inner), histograms())
+        self.recent.iter().map(|row| std::mem::replace(&mut *lock(row), empty())).collect()
     }
 }
 
-fn histograms() -> Vec<Histogram<u64>> {
-    let histogram =
-        |_| Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal");
-    ROWS.iter().map(histogram).collect()
+fn lock(row: &Mutex<Histogram<u64>>) -> MutexGuard<'_, Histogram<u64>> {
+    row.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, LONGEST_US, DIGITS).expect("the bounds and the digits are legal")
 }
 
 /// Whoever looks, and what was seen the last time.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{POLICY, STYLE, figure, heat_map, hues, over_time, section};
+use super::{badge, document, figure, heat_map, over_time, section};
 use crate::report::{
-    Conclusion, DrillReport, DrillsReport,
+    DrillReport, DrillsReport,
     terminal::{self, milliseconds},
     write_file,
 };
@@ -17,38 +17,13 @@ pub(crate) fn write_drills(report: &DrillsReport, path: Option<&Path>) -> anyhow
 }
 
 fn page(report: &DrillsReport) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "Drills · " (report.result.as_str()) }
-                style { (PreEscaped(STYLE)) (PreEscaped(hues())) }
-            }
-            body { main {
-                header {
-                    p.product { "Hopline" span { "every hop of a message, timed" } }
-                    h1 { "Drills " (badge(report.result)) }
-                    p.about { (terminal::machine(&report.machine)) }
-                }
-                (section("drills", "All drills", "Something is broken under load; everything acknowledged must still \
-                    arrive, once and in order.", &table(report)))
-                @for drill in &report.drills { (of(drill)) }
-            } }
-        }
-    }
-}
-
-fn badge(result: Conclusion) -> Markup {
-    let class = match result {
-        Conclusion::Pass => "good",
-        Conclusion::Fail => "bad",
-        Conclusion::Invalid => "open",
+    let about = html! { p.about { (terminal::machine(&report.machine)) } };
+    let content = html! {
+        (section("drills", "All drills", "Something is broken under load; everything acknowledged must still \
+            arrive, once and in order.", &table(report)))
+        @for drill in &report.drills { (of(drill)) }
     };
-    html! { span class=(format!("badge {class}")) { (result.as_str()) } }
+    document("Drills", report.result, &about, &content)
 }
 
 fn table(report: &DrillsReport) -> Markup {

@@ -37,6 +37,28 @@ pub(crate) fn write_page(report: &RunReport, path: Option<&Path>) -> anyhow::Res
 
 fn page(report: &RunReport) -> Markup {
     let measured = &report.measured;
+    let content = html! {
+        (figures(report))
+        @if !report.claims.is_empty() {
+            (section("verdicts", "Verdicts", "What the decision claims, and what this run measured.",
+                &tables::claims(&report.claims)))
+        }
+        (charts(report))
+        (section("latencies", "All latencies", "From the intended time where nothing else is said.",
+            &tables::latencies(&measured.latencies)))
+        div.columns {
+            (section("audit", "Audit", "Every message sent, stored and delivered, compared with one another.",
+                &tables::audit(measured)))
+            (section("cpu", "CPU by process", "Over the measured window.", &tables::cpu(&measured.cpu)))
+        }
+        (section("setup", "Configuration and machine", "", &tables::setup(report)))
+    };
+    let title = report.decision.as_deref().unwrap_or("Load test");
+    document(title, report.result, &about(report), &content)
+}
+
+/// A whole page. What `about` says stands beneath the title.
+fn document(title: &str, result: Conclusion, about: &Markup, content: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -45,56 +67,44 @@ fn page(report: &RunReport) -> Markup {
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title(report)) " · " (report.result.as_str()) }
+                title { (title) " · " (result.as_str()) }
                 style { (PreEscaped(STYLE)) (PreEscaped(hues())) }
             }
             body { main {
-                (header(report))
-                (figures(report))
-                @if !report.claims.is_empty() {
-                    (section("verdicts", "Verdicts", "What the decision claims, and what this run measured.",
-                        &tables::claims(&report.claims)))
+                header {
+                    p.product { "Hopline" span { "every hop of a message, timed" } }
+                    h1 { (title) " " (badge(result)) }
+                    (about)
                 }
-                (charts(report))
-                (section("latencies", "All latencies", "From the intended time where nothing else is said.",
-                    &tables::latencies(&measured.latencies)))
-                div.columns {
-                    (section("audit", "Audit", "Every message sent, stored and delivered, compared with one another.",
-                        &tables::audit(measured)))
-                    (section("cpu", "CPU by process", "Over the measured window.", &tables::cpu(&measured.cpu)))
-                }
-                (section("setup", "Configuration and machine", "", &tables::setup(report)))
+                (content)
             } }
         }
     }
 }
 
-fn title(report: &RunReport) -> &str {
-    report.decision.as_deref().unwrap_or("Load test")
-}
-
-fn header(report: &RunReport) -> Markup {
-    let class = match report.result {
+fn badge(result: Conclusion) -> Markup {
+    let class = match result {
         Conclusion::Pass => "good",
         Conclusion::Fail => "bad",
         Conclusion::Invalid => "open",
     };
+    html! { span class=(format!("badge {class}")) { (result.as_str()) } }
+}
+
+/// What was done, and what limits it.
+fn about(report: &RunReport) -> Markup {
     html! {
-        header {
-            p.product { "Hopline" span { "every hop of a message, timed" } }
-            h1 { (title(report)) " " span class=(format!("badge {class}")) { (report.result.as_str()) } }
-            p.about { (report.workload.rate_per_s) " messages/s for " (report.workload.duration.as_secs())
-                " s, " (super::terminal::layout(&report.workload.layout)) "; " (report.measured.target)
-                @if report.measured.co_located { "; the generator shares these cores with the servers" } }
-            @if !report.measured.invalid.is_empty() {
-                div.invalid {
-                    strong { "The run is invalid, its figures prove nothing:" }
-                    ul { @for reason in &report.measured.invalid { li { (reason) } } }
-                }
+        p.about { (report.workload.rate_per_s) " messages/s for " (report.workload.duration.as_secs())
+            " s, " (super::terminal::layout(&report.workload.layout)) "; " (report.measured.target)
+            @if report.measured.co_located { "; the generator shares these cores with the servers" } }
+        @if !report.measured.invalid.is_empty() {
+            div.invalid {
+                strong { "The run is invalid, its figures prove nothing:" }
+                ul { @for reason in &report.measured.invalid { li { (reason) } } }
             }
-            @if !report.measured.notes.is_empty() {
-                ul.notes { @for note in &report.measured.notes { li { (note) } } }
-            }
+        }
+        @if !report.measured.notes.is_empty() {
+            ul.notes { @for note in &report.measured.notes { li { (note) } } }
         }
     }
 }

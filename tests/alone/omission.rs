@@ -44,7 +44,8 @@ async fn sent(port: u16) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stall_is_in_the_percentiles_as_the_plan_predicts_and_a_closed_loop_hides_it() {
-    let patient = ["--broker-heartbeat-ms=5000", "--publish-timeout-ms=5000"];
+    // The server takes what stalls with it for a slow commit, and would refuse whatever came meanwhile.
+    let patient = ["--broker-heartbeat-ms=5000", "--publish-timeout-ms=5000", "--persist-wait-max-ms=5000"];
     let (_alone, lab) = lab(1, &patient).await;
     let server = lab.server("a");
     let port = free_port().unwrap();

@@ -11,7 +11,9 @@ use crate::{lab::Lab, procfs};
 pub(crate) struct Watched {
     servers: Vec<(String, u32)>,
     postgres: Option<u32>,
-    redis: Option<u32>,
+    broker: Vec<u32>,
+    /// Whether each of the broker's processes works with one thread.
+    one_thread: bool,
 }
 
 /// Processor time used up to a moment.
@@ -19,7 +21,8 @@ pub(crate) struct Watched {
 pub(crate) struct CpuTimes {
     servers: BTreeMap<String, Duration>,
     postgres: Option<Duration>,
-    redis: Option<Duration>,
+    broker: Vec<Duration>,
+    one_thread: bool,
     generator: Duration,
     threads: Vec<(u32, String, Duration)>,
 }
@@ -42,8 +45,10 @@ pub(crate) struct CpuUse {
     pub(crate) by_server_s: BTreeMap<String, f64>,
     /// PostgreSQL with all its processes.
     pub(crate) postgres_s: Option<f64>,
-    /// Redis.
-    pub(crate) redis_s: Option<f64>,
+    /// What runs between the servers, all of it.
+    pub(crate) broker_s: Option<f64>,
+    /// The busiest Redis: it works with one thread, which no other can help.
+    pub(crate) redis_busiest_s: Option<f64>,
     /// This process.
     pub(crate) generator_s: f64,
     /// Its busiest thread: no other can help it.
@@ -62,7 +67,8 @@ impl Watched {
         Self {
             servers: lab.servers().iter().filter_map(pid).collect(),
             postgres: lab.private_postgres().and_then(crate::lab::Postgres::pid),
-            redis: lab.private_redis().and_then(crate::lab::Redis::pid),
+            broker: lab.broker_pids(),
+            one_thread: lab.broker().is_redis(),
         }
     }
 
@@ -72,7 +78,8 @@ impl Watched {
         CpuTimes {
             servers: self.servers.iter().map(server).collect(),
             postgres: self.postgres.map(procfs::cpu_of_family),
-            redis: self.redis.map(procfs::cpu_of_process),
+            broker: self.broker.iter().map(|pid| procfs::cpu_of_process(*pid)).collect(),
+            one_thread: self.one_thread,
             generator: procfs::cpu_of_process(std::process::id()),
             threads: procfs::cpu_of_own_threads(),
         }
@@ -97,13 +104,17 @@ impl CpuTimes {
                 Some((node.clone(), used(Some(*now), earlier.servers.get(node).copied())?))
             })
             .collect();
+        let broker = self.broker.iter().zip(&earlier.broker);
+        let broker: Vec<f64> = broker.map(|(now, then)| now.saturating_sub(*then).as_secs_f64()).collect();
+        let busiest_s = broker.iter().copied().reduce(f64::max);
         let servers_s = (!by_server_s.is_empty()).then(|| by_server_s.values().sum::<f64>());
         CpuUse {
             window_s: window.as_secs_f64(),
             servers_s,
             by_server_s,
             postgres_s: used(self.postgres, earlier.postgres),
-            redis_s: used(self.redis, earlier.redis),
+            broker_s: (!broker.is_empty()).then(|| broker.iter().sum()),
+            redis_busiest_s: busiest_s.filter(|_| self.one_thread),
             generator_s: self.generator.saturating_sub(earlier.generator).as_secs_f64(),
             generator_busiest: self.busiest_since(earlier, window),
             deliveries,

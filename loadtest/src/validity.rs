@@ -71,11 +71,11 @@ pub(crate) fn reasons(
 /// What leaves a run valid and limits it.
 pub(crate) fn notes(cpu: &CpuUse, cores: usize) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(redis_s) = cpu.redis_s.filter(|used| *used > cpu.window_s * BUSY_SHARE_MAX) {
+    if let Some(redis_s) = cpu.redis_busiest_s.filter(|used| *used > cpu.window_s * BUSY_SHARE_MAX) {
         let percent = redis_s / cpu.window_s * 100.0;
         notes.push(format!("Redis used {percent:.0} % of the one core that it can use: it limits this run"));
     }
-    let known = [cpu.servers_s, cpu.postgres_s, cpu.redis_s, Some(cpu.generator_s)];
+    let known = [cpu.servers_s, cpu.postgres_s, cpu.broker_s, Some(cpu.generator_s)];
     let share = known.into_iter().flatten().sum::<f64>() / (cpu.window_s * cores as f64);
     if share > MACHINE_SHARE_MAX {
         let percent = share * 100.0;
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn what_limits_a_run_is_noted() {
         assert_eq!(notes(&busy(0.5), 2), [""; 0]);
-        let redis = CpuUse { redis_s: Some(0.95), ..busy(0.5) };
+        let redis = CpuUse { redis_busiest_s: Some(0.95), ..busy(0.5) };
         assert!(notes(&redis, 2)[0].starts_with("Redis used 95 %"));
         let all = CpuUse { servers_s: Some(1.45), ..busy(0.5) };
         assert!(notes(&all, 2)[0].contains("98 % of all 2 cores"));

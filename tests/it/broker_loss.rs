@@ -103,10 +103,10 @@ async fn five_seconds_without_redis_under_load_lose_nothing_and_close_nothing() 
     let lab = Arc::new(lab().await);
     let outage = async {
         passes(Duration::from_secs(1)).await;
-        lab.redis().kill();
+        lab.backend().kill();
         passes(OUTAGE).await;
         assert!(healed(&lab).await > 100.0, "messages arrive during the outage");
-        lab.redis().start().await.unwrap();
+        lab.backend().start().await.unwrap();
         for server in lab.servers() {
             metric_reaches(server.admin_addr(), "hopline_broker_connected", &[], 1.0).await;
         }
@@ -120,13 +120,13 @@ async fn a_frozen_redis_is_noticed_by_its_heartbeat_and_healed_like_a_dead_one()
     let lab = Arc::new(lab().await);
     let outage = async {
         passes(Duration::from_secs(1)).await;
-        lab.redis().freeze();
+        lab.backend().freeze();
         for server in lab.servers() {
             let labels = ["heartbeat"];
             metric_reaches(server.admin_addr(), "hopline_broker_losses_total", &labels, 1.0).await;
         }
         passes(Duration::from_secs(1)).await;
-        lab.redis().thaw();
+        lab.backend().thaw();
         for server in lab.servers() {
             metric_reaches(server.admin_addr(), "hopline_broker_connected", &[], 1.0).await;
         }
@@ -182,7 +182,7 @@ async fn another_servers_failure_to_publish_is_not_taken_for_deafness() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_starts_without_redis_serves_and_delivers_through_the_database() {
     let lab = lab_with(1, &[]).await;
-    lab.redis().kill();
+    lab.backend().kill();
     let server = lab.start_server("late", &[]).await.unwrap();
     let mut reader = Peer::connect(server.public_addr(), "reader").await;
     reader.subscribe("general", None).await;

@@ -1,10 +1,8 @@
 //! What each broker brings to a server, and what it doesn't.
 
-use hopline_loadtest::lab::Lab;
+use hopline_loadtest::lab::{Broker, Lab};
 
-use crate::support::{Peer, lab_with, metric, soon};
-
-const EACH_CHANNEL: &str = "--broker=redis-channels";
+use crate::support::{Peer, lab_over, metric, soon};
 
 /// The topics that servers of the lab are subscribed to.
 async fn topics(lab: &Lab) -> Vec<String> {
@@ -15,7 +13,7 @@ async fn topics(lab: &Lab) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_a_topic_for_each_channel_a_server_gets_what_its_clients_want() {
-    let lab = lab_with(2, &[EACH_CHANNEL]).await;
+    let lab = lab_over(Broker::RedisChannels, 2).await;
     let [a, b] = ["a", "b"].map(|node| lab.server(node));
     let mut one = Peer::connect(a.public_addr(), "one").await;
     one.subscribe("red", None).await;
@@ -41,7 +39,7 @@ async fn with_a_topic_for_each_channel_a_server_gets_what_its_clients_want() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_goes_with_the_last_client_and_comes_back_with_the_next_one() {
-    let lab = lab_with(1, &[EACH_CHANNEL]).await;
+    let lab = lab_over(Broker::RedisChannels, 1).await;
     let address = lab.addrs()[0];
     let mut reader = Peer::connect(address, "reader").await;
     let mut alice = Peer::connect(address, "alice").await;
@@ -59,8 +57,7 @@ async fn a_topic_goes_with_the_last_client_and_comes_back_with_the_next_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_server_needs_no_redis() {
-    let lab = lab_with(1, &["--broker=local"]).await;
-    lab.redis().kill();
+    let lab = lab_over(Broker::Local, 1).await;
     let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
     reader.subscribe("red", None).await;
     let mut alice = Peer::connect(lab.addrs()[0], "alice").await;

@@ -151,7 +151,7 @@ async fn readiness_says_what_is_wrong() {
         while ready().await.1 != json!({ "ready": true, "database": "ok", "broker": "ok", "server": "ok" }) {}
     })
     .await;
-    lab.redis().kill();
+    lab.backend().kill();
     soon("the broker's loss", async { while ready().await.1["broker"] != "degraded" {} }).await;
     assert_eq!(ready().await.0, StatusCode::OK, "all servers lost the broker: none is better than this one");
     lab.postgres().kill().await;

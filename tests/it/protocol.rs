@@ -133,7 +133,7 @@ async fn a_running_server_states_the_limits_and_the_health_of_the_examples() {
     };
     assert_eq!(examples.len(), 2);
     becomes(&examples[0]).await;
-    lab.redis().kill();
+    lab.backend().kill();
     becomes(&examples[1]).await;
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::{
     audit::audit,
-    lab::{Lab, LabOptions},
+    lab::{Broker, Lab, LabOptions},
     latency::Latencies,
     plan::{Bodies, Layout, Plan, Workload},
     progress::Progress,
@@ -48,23 +48,20 @@ impl Effort {
 
 /// The bytes that Redis sends for each message, for each number of subscribers; and why they prove nothing, if so.
 pub(crate) async fn measure(
-    broker: &str,
+    broker: Broker,
     servers: usize,
     subscribers: &[usize],
     effort: &Effort,
     progress: &mut Progress,
 ) -> anyhow::Result<(Vec<f64>, Vec<String>)> {
-    let options = LabOptions {
-        servers,
-        server_binary: effort.server_binary.clone(),
-        server_args: vec![format!("--broker={broker}")],
-        ..LabOptions::default()
-    };
+    let options =
+        LabOptions { servers, server_binary: effort.server_binary.clone(), broker, ..LabOptions::default() };
     let lab = Lab::start(options).await?;
     let target = Target::on(&lab);
     let (mut bytes, mut invalid) = (Vec::new(), Vec::new());
     for &subscribers in subscribers {
-        progress.say(&format!("{broker}, {servers} servers, {subscribers} subscribers a channel"));
+        let name = broker.name();
+        progress.say(&format!("{name}, {servers} servers, {subscribers} subscribers a channel"));
         let workload = effort.workload(servers, subscribers);
         let before = sent_bytes(lab.redis_url()).await?;
         let outcome = run::run(&workload, &target, Telemetry::default(), progress).await?;
@@ -75,7 +72,7 @@ pub(crate) async fn measure(
         let reasons =
             reasons.into_iter().chain((!audit.is_clean()).then(|| "the audit found something".to_owned()));
         invalid.extend(
-            reasons.map(|why| format!("{broker}, {servers} servers, {subscribers} subscribers: {why}")),
+            reasons.map(|why| format!("{name}, {servers} servers, {subscribers} subscribers: {why}")),
         );
         bytes.push(sent as f64 / audit.acknowledged.max(1) as f64);
     }

@@ -63,13 +63,13 @@ impl Resources {
     pub(crate) fn first_out(&self, rate_per_s: f64) -> String {
         let cpu = &self.cpu;
         let share = |seconds: Option<f64>| seconds.unwrap_or_default() / cpu.window_s;
-        if share(cpu.redis_s) >= USED_UP {
+        if share(cpu.redis_busiest_s) >= USED_UP {
             return "Redis: its one thread was busy".to_owned();
         }
         let by_process = [
             ("the servers", share(cpu.servers_s)),
             ("PostgreSQL", share(cpu.postgres_s)),
-            ("Redis", share(cpu.redis_s)),
+            ("the broker", share(cpu.broker_s)),
             ("the generator", share(Some(cpu.generator_s))),
         ];
         if let Some(busy) = self.machine_busy.filter(|busy| *busy >= USED_UP) {
@@ -105,7 +105,8 @@ mod tests {
             generator_busiest: None,
             servers_s: Some(8.0),
             postgres_s: None,
-            redis_s: Some(redis_s),
+            broker_s: Some(redis_s),
+            redis_busiest_s: Some(redis_s),
             generator_s: 2.0,
             deliveries: 0,
             servers_us_per_delivery: None,

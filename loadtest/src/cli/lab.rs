@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, value_parser};
 
 use super::{TRACES_FILE, parse::resolve};
-use crate::{credentials::CredentialsArgs, lab::LabOptions};
+use crate::{
+    credentials::CredentialsArgs,
+    lab::{Broker, LabOptions},
+};
 
 /// The lab.
 #[derive(Clone, Debug, Args)]
@@ -23,9 +26,9 @@ pub struct LabArgs {
     /// A Redis to use instead of a private one; the servers meet on a topic of their own.
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub redis_url: Option<String>,
-    /// The servers' way to one another: redis, redis-channels, or local for a single server [default: the server's own].
-    #[arg(long, value_name = "NAME")]
-    pub broker: Option<String>,
+    /// The servers' way to one another; `local` is for a single one.
+    #[arg(long, env = "HOPLINE_BROKER", value_name = "NAME", value_enum, default_value_t)]
+    pub broker: Broker,
     /// Let the lab's servers take tokens only, and give its clients some.
     #[arg(long)]
     pub auth: bool,
@@ -73,7 +76,7 @@ impl From<&LabArgs> for LabOptions {
             server_binary: args.server_binary.clone(),
             database_url: args.database_url.clone(),
             redis_url: args.redis_url.clone(),
-            server_args: args.broker.iter().map(|broker| format!("--broker={broker}")).collect(),
+            broker: args.broker,
             auth: args.auth,
             keep: args.keep,
             ..Self::default()

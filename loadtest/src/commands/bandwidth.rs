@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     bandwidth::{BandwidthArgs, Effort, Point, expected_saving, measure},
     exit::Exit,
+    lab::Broker,
     machine::Machine,
     progress::Progress,
     report::{BandwidthReport, Conclusion, publish},
@@ -29,9 +30,10 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
             .map(|&count| usize::from(count))
             .filter(|count| *count <= servers)
             .collect();
-        let (one, why) = measure("redis", servers, &subscribers, &effort, &mut progress).await?;
+        let (one, why) = measure(Broker::Redis, servers, &subscribers, &effort, &mut progress).await?;
         invalid.extend(why);
-        let (each, why) = measure("redis-channels", servers, &subscribers, &effort, &mut progress).await?;
+        let (each, why) =
+            measure(Broker::RedisChannels, servers, &subscribers, &effort, &mut progress).await?;
         invalid.extend(why);
         points.extend(subscribers.iter().zip(one.iter().zip(&each)).map(|(&subscribers, (one, each))| {
             Point {

@@ -107,7 +107,7 @@ fn description(lab: &Lab, observers: &Observers, args: &KeptLabArgs) -> String {
         lines.push(format!("  metrics       http://{admin}/metrics"));
     }
     lines.push(format!("DATABASE_URL    {}", lab.database_url()));
-    lines.push(format!("REDIS_URL       {}", lab.redis_url()));
+    lines.extend(lab.broker_env().map(|(name, value)| format!("{name:<15} {value}")));
     lines.extend(observers.lines(args));
     lines.push(format!("folder          {} (logs)", lab.folder().display()));
     lines.push("\nTry:".to_owned());

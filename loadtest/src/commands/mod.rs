@@ -214,7 +214,7 @@ async fn start_lab(
     if options.database_url.is_some() {
         progress.say("using the PostgreSQL that DATABASE_URL names instead of a private one");
     }
-    if options.redis_url.is_some() {
+    if options.given_redis().is_some() {
         progress.say("using the Redis that REDIS_URL names instead of a private one");
     }
     let lab = Lab::start(options).await?;

@@ -27,10 +27,10 @@ pub(super) async fn start(lab: &Lab) -> anyhow::Result<Vec<Exporter>> {
         command.env("DATA_SOURCE_NAME", format!("{}?sslmode=disable", lab.database_url()));
         exporters.push(launch(lab, "postgres", command).await?);
     }
-    if let Ok(program) = find_program("prometheus-redis-exporter", "") {
+    if let (Some(redis), Ok(program)) = (lab.private_redis(), find_program("prometheus-redis-exporter", "")) {
         let mut command = Command::new(program);
         // The URL's password would show in the command line; the environment is not for others to read.
-        command.env("REDIS_ADDR", lab.redis_url());
+        command.env("REDIS_ADDR", redis.url());
         exporters.push(launch(lab, "redis", command).await?);
     }
     Ok(exporters)

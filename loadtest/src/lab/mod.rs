@@ -1,9 +1,10 @@
-//! The lab: a private PostgreSQL, a private Redis and real servers on free loopback ports, in a
+//! The lab: a private PostgreSQL, a private broker and real servers on free loopback ports, in a
 //! temporary folder. It leaves nothing behind: not after a panic, and what a killed lab leaves, the
 //! next one sweeps away.
 
 mod auth;
 mod binary;
+mod broker;
 mod exporters;
 mod folder;
 pub mod jaeger;
@@ -28,6 +29,7 @@ use anyhow::anyhow;
 use futures_util::future::try_join_all;
 
 use auth::LabIssuer;
+pub use broker::{Backend, Broker};
 use folder::Folder;
 pub use jaeger::Jaeger;
 pub use port::free_port;
@@ -59,6 +61,8 @@ pub struct LabOptions {
     pub server_env: Vec<(String, String)>,
     /// Where the servers send their spans: OTLP over gRPC. Without it they send none, whatever the environment says.
     pub otlp_endpoint: Option<String>,
+    /// The servers' way to one another.
+    pub broker: Broker,
     /// A PostgreSQL to use instead of a private one.
     pub database_url: Option<String>,
     /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
@@ -80,6 +84,7 @@ impl Default for LabOptions {
             usual_limits: false,
             server_env: Vec::new(),
             otlp_endpoint: None,
+            broker: Broker::default(),
             database_url: None,
             redis_url: None,
             database_bytes: None,
@@ -89,13 +94,20 @@ impl Default for LabOptions {
     }
 }
 
+impl LabOptions {
+    /// The Redis that is used instead of a private one, where the servers need one at all.
+    pub(crate) fn given_redis(&self) -> Option<&str> {
+        self.redis_url.as_deref().filter(|_| self.broker.takes_a_redis())
+    }
+}
+
 /// A running lab. Dropping it ends all its processes and removes its folder; that blocks for up to some seconds.
 #[derive(Debug)]
 pub struct Lab {
     options: LabOptions,
     swept: Vec<PathBuf>,
     postgres: Option<Postgres>,
-    redis: Option<Redis>,
+    backend: Option<Backend>,
     redis_topic: String,
     /// Who issues the clients' tokens, if they need some.
     issuer: Option<LabIssuer>,
@@ -111,7 +123,7 @@ impl Lab {
     pub async fn start(options: LabOptions) -> anyhow::Result<Self> {
         let swept = folder::sweep();
         let folder = Arc::new(Folder::create(options.keep)?);
-        let redis_topic = match &options.redis_url {
+        let redis_topic = match options.given_redis() {
             Some(_) => format!("hopline-{}", uuid::Uuid::new_v4().simple()),
             None => "hopline".to_owned(),
         };
@@ -120,7 +132,7 @@ impl Lab {
             options,
             swept,
             postgres: None,
-            redis: None,
+            backend: None,
             redis_topic,
             issuer,
             server_binary: Mutex::default(),
@@ -140,17 +152,20 @@ impl Lab {
             binary: self.server_binary()?,
             node: node.to_owned(),
             database_url: self.database_url().to_owned(),
-            redis_url: self.redis_url().to_owned(),
-            redis_topic: self.redis_topic.clone(),
             args: lifted_limits(options)
                 .iter()
                 .copied()
+                .chain(["--broker", options.broker.name(), "--redis-topic", &self.redis_topic])
                 .chain(options.server_args.iter().map(String::as_str))
                 .chain(self.issuer.iter().flat_map(LabIssuer::server_args))
                 .chain(args.iter().copied())
                 .map(str::to_owned)
                 .collect(),
-            env: tracing(options).chain(options.server_env.iter().cloned()).collect(),
+            env: self
+                .broker_env()
+                .chain(tracing(options))
+                .chain(options.server_env.iter().cloned())
+                .collect(),
         };
         let server = Arc::new(Server::launch(launch, &self.folder).await?);
         let mut servers = lock(&self.servers);
@@ -188,12 +203,20 @@ impl Lab {
         self.private_postgres().expect("the lab was told to use another PostgreSQL")
     }
 
+    /// What runs between the servers, of the lab's own.
+    ///
+    /// # Panics
+    /// If there is nothing, or the lab uses one that it was given: see [`LabOptions::redis_url`].
+    pub fn backend(&self) -> &Backend {
+        self.backend.as_ref().expect("the lab has something of its own between its servers")
+    }
+
     /// The lab's own Redis.
     ///
     /// # Panics
-    /// If the lab uses one that it was given: see [`LabOptions::redis_url`].
+    /// If the lab has none: see [`LabOptions::broker`] and [`LabOptions::redis_url`].
     pub fn redis(&self) -> &Redis {
-        self.private_redis().expect("the lab was told to use another Redis")
+        self.private_redis().expect("the lab has a Redis of its own")
     }
 
     /// The lab's own PostgreSQL; none if it uses one that it was given.
@@ -201,9 +224,22 @@ impl Lab {
         self.postgres.as_ref()
     }
 
-    /// The lab's own Redis; none if it uses one that it was given.
+    /// The lab's own Redis; none if it uses one that it was given, or another broker.
     pub fn private_redis(&self) -> Option<&Redis> {
-        self.redis.as_ref()
+        match &self.backend {
+            Some(Backend::Redis(redis)) => Some(redis),
+            None => None,
+        }
+    }
+
+    /// The process ids of what runs between the servers, of the lab's own.
+    pub fn broker_pids(&self) -> Vec<u32> {
+        self.backend.as_ref().map(Backend::pids).unwrap_or_default()
+    }
+
+    /// The servers' way to one another.
+    pub fn broker(&self) -> Broker {
+        self.options.broker
     }
 
     /// The PostgreSQL that the servers use.
@@ -214,12 +250,9 @@ impl Lab {
         }
     }
 
-    /// The Redis that the servers use.
+    /// The Redis that the servers use; empty if they use none.
     pub fn redis_url(&self) -> &str {
-        match (&self.redis, &self.options.redis_url) {
-            (Some(redis), _) => redis.url(),
-            (None, given) => given.as_deref().unwrap_or_default(),
-        }
+        self.private_redis().map_or_else(|| self.options.given_redis().unwrap_or_default(), Redis::url)
     }
 
     /// The Redis topic on which the servers meet.
@@ -258,15 +291,23 @@ impl Lab {
     }
 
     async fn start_services(&mut self) -> anyhow::Result<()> {
-        let (private_postgres, private_redis) =
-            (self.options.database_url.is_none(), self.options.redis_url.is_none());
-        let (folder, bytes) = (&self.folder, self.options.database_bytes);
+        let options = &self.options;
+        let (private_postgres, private_broker) =
+            (options.database_url.is_none(), options.given_redis().is_none());
+        let (folder, bytes) = (&self.folder, options.database_bytes);
         let postgres = async {
             if private_postgres { Postgres::launch(folder, bytes).await.map(Some) } else { Ok(None) }
         };
-        let redis = async { if private_redis { Redis::launch(folder).await.map(Some) } else { Ok(None) } };
-        (self.postgres, self.redis) = tokio::try_join!(postgres, redis)?;
+        let backend =
+            async { if private_broker { Backend::launch(options.broker, folder).await } else { Ok(None) } };
+        (self.postgres, self.backend) = tokio::try_join!(postgres, backend)?;
         Ok(())
+    }
+
+    /// What tells a server where its broker is.
+    pub(crate) fn broker_env(&self) -> impl Iterator<Item = (String, String)> {
+        let given = self.options.given_redis().map(|url| ("REDIS_URL".to_owned(), url.to_owned()));
+        self.backend.iter().flat_map(Backend::server_env).chain(given)
     }
 }
 
@@ -279,8 +320,8 @@ impl Drop for Lab {
         for server in &servers {
             server.end(DRAIN_LIMIT);
         }
-        if let Some(redis) = &self.redis {
-            redis.kill();
+        if let Some(backend) = &self.backend {
+            backend.kill();
         }
         if let Some(postgres) = &self.postgres {
             postgres.end();

@@ -23,7 +23,8 @@ use crate::http;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The beginnings of the environment variables that servers do not inherit.
-const LAB_VARIABLES: [&[u8]; 3] = [b"OTEL_", b"HOPLINE_AUTH", b"HOPLINE_JWT_"];
+const LAB_VARIABLES: [&[u8]; 5] =
+    [b"OTEL_", b"HOPLINE_AUTH", b"HOPLINE_JWT_", b"HOPLINE_BROKER", b"REDIS_URL"];
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a server is started with, the same each time.
@@ -32,8 +33,6 @@ pub(super) struct Launch {
     pub(super) binary: PathBuf,
     pub(super) node: String,
     pub(super) database_url: String,
-    pub(super) redis_url: String,
-    pub(super) redis_topic: String,
     pub(super) args: Vec<String>,
     pub(super) env: Vec<(String, String)>,
 }
@@ -104,11 +103,9 @@ impl Server {
             .args(["--node", &launch.node])
             .args(["--listen", &self.public.to_string()])
             .args(["--admin-listen", &self.admin.to_string()])
-            .args(["--redis-topic", &launch.redis_topic])
             .args(&launch.args)
-            .env("DATABASE_URL", &launch.database_url)
-            .env("REDIS_URL", &launch.redis_url);
-        // Whether a lab's servers are traced, and whom they let in, is the lab's business.
+            .env("DATABASE_URL", &launch.database_url);
+        // Whether a lab's servers are traced, whom they let in and how they meet is the lab's business.
         let is_the_labs = |name: &[u8]| LAB_VARIABLES.iter().any(|beginning| name.starts_with(beginning));
         for (name, _) in env::vars_os().filter(|(name, _)| is_the_labs(name.as_encoded_bytes())) {
             command.env_remove(name);

@@ -52,7 +52,7 @@ impl Report for CapacityReport {
             "busy",
             "servers",
             "PostgreSQL",
-            "Redis",
+            "broker",
             "generator",
             "",
         ];
@@ -94,7 +94,7 @@ fn row(stage: &Stage, style: Style) -> Vec<Cell> {
         right(&percent(stage.resources.machine_busy)),
         used(cpu.servers_s),
         used(cpu.postgres_s),
-        used(cpu.redis_s),
+        used(cpu.broker_s),
         used(Some(cpu.generator_s)),
         style.coloured(&stage.verdict(), colour),
     ]

@@ -165,7 +165,7 @@ pub(super) fn cpu(cpu: &CpuUse) -> String {
     let mut parts: Vec<String> = [
         part("servers", cpu.servers_s),
         part("PostgreSQL", cpu.postgres_s),
-        part("Redis", cpu.redis_s),
+        part("broker", cpu.broker_s),
         part("generator", Some(cpu.generator_s)),
     ]
     .into_iter()

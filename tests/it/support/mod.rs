@@ -14,7 +14,7 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command,
 use hopline::protocol::{Ack, ClientFrame, ErrorCode, Message, ProtocolError, ServerFrame};
 use hopline_loadtest::{
     client::{Client, Closed},
-    lab::{Lab, LabOptions, Server},
+    lab::{Broker, Lab, LabOptions, Server},
     traces::Receiver,
 };
 use sqlx::{Connection, PgConnection};
@@ -37,6 +37,7 @@ pub(crate) fn options(servers: usize, args: &[&str]) -> LabOptions {
         servers,
         server_binary: Some(PathBuf::from(env!("CARGO_BIN_EXE_hopline"))),
         server_args: args.iter().map(ToString::to_string).collect(),
+        broker: Broker::from_env().expect("the tests run over one of the brokers"),
         ..LabOptions::default()
     }
 }
@@ -65,10 +66,15 @@ pub(crate) fn fault(server: &Server, args: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Where a channel's messages are published. The tests run over each broker, which `HOPLINE_BROKER` names as it does for servers.
+/// A lab whose servers meet over this broker, whichever the other tests run over.
+pub(crate) async fn lab_over(broker: Broker, servers: usize) -> Lab {
+    Lab::start(LabOptions { broker, ..options(servers, &[]) }).await.expect("the lab starts")
+}
+
+/// Where a channel's messages are published.
 pub(crate) fn topic(lab: &Lab, channel: &str) -> String {
-    match std::env::var("HOPLINE_BROKER").as_deref() {
-        Ok("redis-channels") => format!("{}:{channel}", lab.redis_topic()),
+    match lab.broker() {
+        Broker::RedisChannels => format!("{}:{channel}", lab.redis_topic()),
         _ => lab.redis_topic().to_owned(),
     }
 }

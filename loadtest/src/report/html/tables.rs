@@ -127,7 +127,7 @@ pub(super) fn cpu(cpu: &CpuUse) -> Markup {
     let uses = [
         ("servers", cpu.servers_s),
         ("PostgreSQL", cpu.postgres_s),
-        ("Redis", cpu.redis_s),
+        ("broker", cpu.broker_s),
         ("generator", Some(cpu.generator_s)),
     ];
     let percent = |seconds: f64| seconds / cpu.window_s.max(f64::MIN_POSITIVE) * 100.0;

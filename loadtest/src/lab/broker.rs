@@ -1,0 +1,115 @@
+//! What runs between the lab's servers.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::{folder::Folder, redis::Redis};
+
+/// The servers' way to one another, as `hopline serve --broker` names it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Broker {
+    /// No way: for a single server.
+    Local,
+    /// One topic of Redis Pub/Sub.
+    #[default]
+    Redis,
+    /// A topic for each channel.
+    RedisChannels,
+}
+
+impl Broker {
+    /// All of them, the simplest first.
+    pub const ALL: &[Self] = &[Self::Local, Self::Redis, Self::RedisChannels];
+
+    /// The name that servers know.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Redis => "redis",
+            Self::RedisChannels => "redis-channels",
+        }
+    }
+
+    /// Whether it is carried by Redis.
+    pub(crate) const fn is_redis(self) -> bool {
+        matches!(self, Self::Redis | Self::RedisChannels)
+    }
+
+    /// Whether one Redis, whoever runs it, is enough.
+    pub(super) const fn takes_a_redis(self) -> bool {
+        matches!(self, Self::Redis | Self::RedisChannels)
+    }
+
+    /// The one that `HOPLINE_BROKER` names; the usual one if it names none.
+    pub fn from_env() -> anyhow::Result<Self> {
+        let name = std::env::var("HOPLINE_BROKER").unwrap_or_default();
+        let found = Self::ALL.iter().copied().find(|broker| broker.name() == name);
+        match found {
+            None if name.is_empty() => Ok(Self::default()),
+            found => found.with_context(|| format!("HOPLINE_BROKER: there is no broker {name:?}")),
+        }
+    }
+}
+
+/// Programs of the lab's own that carry messages between its servers.
+#[derive(Debug)]
+pub enum Backend {
+    /// One Redis.
+    Redis(Redis),
+}
+
+impl Backend {
+    /// Starts what the broker needs; none if that is nothing.
+    pub(super) async fn launch(broker: Broker, folder: &Arc<Folder>) -> anyhow::Result<Option<Self>> {
+        match broker {
+            Broker::Local => Ok(None),
+            Broker::Redis | Broker::RedisChannels => Ok(Some(Self::Redis(Redis::launch(folder).await?))),
+        }
+    }
+
+    /// Environment variables that tell a server where it is. URLs hold passwords, which other users could read in arguments.
+    pub(super) fn server_env(&self) -> Vec<(String, String)> {
+        match self {
+            Self::Redis(redis) => vec![("REDIS_URL".to_owned(), redis.url().to_owned())],
+        }
+    }
+
+    /// The process ids of what runs of it.
+    pub fn pids(&self) -> Vec<u32> {
+        match self {
+            Self::Redis(redis) => redis.pid().into_iter().collect(),
+        }
+    }
+
+    /// Starts all of it again, where it was, and waits until it answers.
+    pub async fn start(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Redis(redis) => redis.start().await,
+        }
+    }
+
+    /// Crashes all of it (SIGKILL).
+    pub fn kill(&self) {
+        match self {
+            Self::Redis(redis) => redis.kill(),
+        }
+    }
+
+    /// Stops all of it where it is (SIGSTOP): connections stay open, unanswered.
+    pub fn freeze(&self) {
+        match self {
+            Self::Redis(redis) => redis.freeze(),
+        }
+    }
+
+    /// Lets it go on after [`Self::freeze`].
+    pub fn thaw(&self) {
+        match self {
+            Self::Redis(redis) => redis.thaw(),
+        }
+    }
+}

@@ -20,7 +20,7 @@ FUZZ_INPUT ?=
 heading = @printf '\n== %s\n' '$(1)'
 
 .PHONY: help demo test check setup setup-tests setup-fuzz fmt lint docs cargo-test test-brokers
-.PHONY: test-jaeger properties simulate fuzz check-stack deps sbom clean
+.PHONY: kafka test-jaeger properties simulate fuzz check-stack deps sbom clean
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ demo: setup ## Builds, starts PostgreSQL, Redis and three servers, measures, and
 	$(call heading,measure: the claims of the architecture decision)
 	@$(RELEASE)/hopline-loadtest adr --exit-zero $(DEMO_FLAGS)
 
-test: setup-tests fmt lint docs cargo-test test-brokers ## Everything that must pass: check, then all tests on real services.
+test: setup-tests kafka fmt lint docs cargo-test test-brokers ## Everything that must pass: check, then all tests on real services.
 
 check: fmt lint docs ## What is quick: formatting, lints and documentation.
 
@@ -62,6 +62,10 @@ test-brokers: ## Runs the tests of delivery once more, with a topic for each cha
 	$(call heading,test-brokers: delivery with a topic for each channel)
 	@env -u DATABASE_URL -u REDIS_URL HOPLINE_BROKER=redis-channels \
 		cargo test --test it --locked -- broker_loss:: delivery:: sequence:: shutdown:: slow_client:: subscribe::
+
+kafka: ## Brings Apache Kafka's broker into the build folder, for the lab (Maven; Java 17).
+	$(call heading,kafka: the broker of the option that was rejected)
+	@scripts/install-kafka $(TOOLS)/kafka
 
 test-jaeger: ## Finds a message's trace in a real Jaeger. Builds it first if there is none (Go, 3 to 5 minutes).
 	$(call heading,test-jaeger: traces in a real Jaeger)

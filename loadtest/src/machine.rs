@@ -4,7 +4,7 @@ use std::fs;
 
 use serde::Serialize;
 
-use crate::lab::{Lab, postgres, redis};
+use crate::lab::{Backend, Lab, kafka, postgres, redis};
 
 /// The machine, and the services where they are known.
 #[derive(Clone, Debug, Serialize)]
@@ -21,11 +21,14 @@ pub(crate) struct Machine {
     pub(crate) postgres: Option<String>,
     /// Redis's version, if the lab runs its own.
     pub(crate) redis: Option<String>,
+    /// Kafka's version, if the lab runs its own.
+    pub(crate) kafka: Option<String>,
 }
 
 impl Machine {
     /// This machine, and what the lab runs on it.
     pub(crate) fn describe(lab: Option<&Lab>) -> Self {
+        let backend = lab.and_then(Lab::private_backend);
         Self {
             cpu: value_in("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".to_owned()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -33,7 +36,8 @@ impl Machine {
                 .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned()),
             memory_bytes: memory_bytes().unwrap_or_default(),
             postgres: lab.and_then(Lab::private_postgres).and_then(|_| postgres::version()),
-            redis: lab.and_then(Lab::private_redis).and_then(|_| redis::version()),
+            redis: backend.filter(|it| matches!(it, Backend::Redis(_))).and_then(|_| redis::version()),
+            kafka: backend.filter(|it| matches!(it, Backend::Kafka(_))).and_then(|_| kafka::version()),
         }
     }
 }

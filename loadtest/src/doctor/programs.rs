@@ -53,7 +53,20 @@ pub(crate) fn programs() -> Vec<Finding> {
             None => Finding::bad(&what, "not installed", advice),
         }
     });
-    services.into_iter().chain(PROGRAMS.iter().map(Program::finding)).collect()
+    services.into_iter().chain([kafka()]).chain(PROGRAMS.iter().map(Program::finding)).collect()
+}
+
+fn kafka() -> Finding {
+    let what = "Kafka, for labs with --broker kafka".to_owned();
+    match lab::kafka::version() {
+        Some(version) => Finding::good(&what, version),
+        None => Finding {
+            what,
+            health: Health::Missing,
+            found: "not installed".into(),
+            advice: "`make kafka` brings it into the build folder".into(),
+        },
+    }
 }
 
 impl Program {

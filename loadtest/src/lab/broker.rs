@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::{folder::Folder, redis::Redis};
+use super::{folder::Folder, kafka::Kafka, redis::Redis};
 
 /// The servers' way to one another, as `hopline serve --broker` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
@@ -19,11 +19,16 @@ pub enum Broker {
     Redis,
     /// A topic for each channel.
     RedisChannels,
+    /// A transactional outbox and Kafka, woken by each commit.
+    Kafka,
+    /// The same as the decision describes it: the outbox is looked at once a second.
+    KafkaAsWritten,
 }
 
 impl Broker {
     /// All of them, the simplest first.
-    pub const ALL: &[Self] = &[Self::Local, Self::Redis, Self::RedisChannels];
+    pub const ALL: &[Self] =
+        &[Self::Local, Self::Redis, Self::RedisChannels, Self::Kafka, Self::KafkaAsWritten];
 
     /// The name that servers know.
     pub const fn name(self) -> &'static str {
@@ -31,6 +36,8 @@ impl Broker {
             Self::Local => "local",
             Self::Redis => "redis",
             Self::RedisChannels => "redis-channels",
+            Self::Kafka => "kafka",
+            Self::KafkaAsWritten => "kafka-as-written",
         }
     }
 
@@ -60,14 +67,17 @@ impl Broker {
 pub enum Backend {
     /// One Redis.
     Redis(Redis),
+    /// One Kafka.
+    Kafka(Kafka),
 }
 
 impl Backend {
-    /// Starts what the broker needs; none if that is nothing.
+    /// Starts what a broker needs; none if that is nothing.
     pub(super) async fn launch(broker: Broker, folder: &Arc<Folder>) -> anyhow::Result<Option<Self>> {
         match broker {
             Broker::Local => Ok(None),
             Broker::Redis | Broker::RedisChannels => Ok(Some(Self::Redis(Redis::launch(folder).await?))),
+            Broker::Kafka | Broker::KafkaAsWritten => Ok(Some(Self::Kafka(Kafka::launch(folder).await?))),
         }
     }
 
@@ -75,6 +85,7 @@ impl Backend {
     pub(super) fn server_env(&self) -> Vec<(String, String)> {
         match self {
             Self::Redis(redis) => vec![("REDIS_URL".to_owned(), redis.url().to_owned())],
+            Self::Kafka(kafka) => vec![("KAFKA_BROKERS".to_owned(), kafka.address())],
         }
     }
 
@@ -82,6 +93,7 @@ impl Backend {
     pub fn pids(&self) -> Vec<u32> {
         match self {
             Self::Redis(redis) => redis.pid().into_iter().collect(),
+            Self::Kafka(kafka) => kafka.pid().into_iter().collect(),
         }
     }
 
@@ -89,6 +101,7 @@ impl Backend {
     pub async fn start(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(redis) => redis.start().await,
+            Self::Kafka(kafka) => kafka.start().await,
         }
     }
 
@@ -96,6 +109,7 @@ impl Backend {
     pub fn kill(&self) {
         match self {
             Self::Redis(redis) => redis.kill(),
+            Self::Kafka(kafka) => kafka.kill(),
         }
     }
 
@@ -103,6 +117,7 @@ impl Backend {
     pub fn freeze(&self) {
         match self {
             Self::Redis(redis) => redis.freeze(),
+            Self::Kafka(kafka) => kafka.freeze(),
         }
     }
 
@@ -110,6 +125,7 @@ impl Backend {
     pub fn thaw(&self) {
         match self {
             Self::Redis(redis) => redis.thaw(),
+            Self::Kafka(kafka) => kafka.thaw(),
         }
     }
 }

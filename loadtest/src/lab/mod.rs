@@ -8,6 +8,7 @@ mod broker;
 mod exporters;
 mod folder;
 pub mod jaeger;
+pub(crate) mod kafka;
 mod port;
 pub(crate) mod postgres;
 mod process;
@@ -32,6 +33,7 @@ use auth::LabIssuer;
 pub use broker::{Backend, Broker};
 use folder::Folder;
 pub use jaeger::Jaeger;
+pub use kafka::Kafka;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
@@ -228,8 +230,13 @@ impl Lab {
     pub fn private_redis(&self) -> Option<&Redis> {
         match &self.backend {
             Some(Backend::Redis(redis)) => Some(redis),
-            None => None,
+            _ => None,
         }
+    }
+
+    /// What runs between the servers, of the lab's own; none if there is nothing, or it was given.
+    pub(crate) fn private_backend(&self) -> Option<&Backend> {
+        self.backend.as_ref()
     }
 
     /// The process ids of what runs between the servers, of the lab's own.

@@ -30,6 +30,7 @@ pub(super) enum Role {
     Initdb,
     Postgres,
     Redis,
+    Kafka,
     Server,
     Observer,
 }
@@ -40,6 +41,7 @@ impl Role {
             Self::Initdb => "initdb",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
+            Self::Kafka => "kafka",
             Self::Server => "server",
             Self::Observer => "observer",
         }

@@ -23,8 +23,8 @@ use crate::http;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// The beginnings of the environment variables that servers do not inherit.
-const LAB_VARIABLES: [&[u8]; 5] =
-    [b"OTEL_", b"HOPLINE_AUTH", b"HOPLINE_JWT_", b"HOPLINE_BROKER", b"REDIS_URL"];
+const LAB_VARIABLES: [&[u8]; 6] =
+    [b"OTEL_", b"HOPLINE_AUTH", b"HOPLINE_JWT_", b"HOPLINE_BROKER", b"REDIS_URL", b"KAFKA_BROKERS"];
 const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// What a server is started with, the same each time.

@@ -34,6 +34,19 @@ async fn killed_services_come_back_on_the_same_port() {
 }
 
 #[tokio::test]
+async fn a_killed_kafka_comes_back_on_the_same_port() {
+    let options = LabOptions { servers: 0, broker: Broker::Kafka, ..LabOptions::default() };
+    let lab = Lab::start(options).await.unwrap();
+    let address = lab.broker_env().next().unwrap();
+    let old = lab.backend().pids();
+    lab.backend().kill();
+    assert!(lab.backend().pids().is_empty());
+    lab.backend().start().await.unwrap();
+    assert_ne!(lab.backend().pids(), old);
+    assert_eq!(lab.broker_env().next().unwrap(), address);
+}
+
+#[tokio::test]
 async fn a_frozen_lab_can_be_taken_down() {
     let lab = services_only().await;
     let pids = [lab.postgres().pid().unwrap(), lab.redis().pid().unwrap()];

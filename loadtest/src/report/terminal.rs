@@ -148,13 +148,14 @@ pub(super) fn machine(machine: &Machine) -> String {
         version.as_ref().map_or(String::new(), |version| format!("; {name} {version}"))
     };
     format!(
-        "{} × {}, {:.0} GiB, Linux {}{}{}",
+        "{} × {}, {:.0} GiB, Linux {}{}{}{}",
         machine.cores,
         machine.cpu,
         machine.memory_bytes as f64 / MIB / 1024.0,
         machine.kernel,
         service("PostgreSQL", &machine.postgres),
         service("Redis", &machine.redis),
+        service("Kafka", &machine.kafka),
     )
 }
 

@@ -112,7 +112,7 @@ pub(super) fn setup(report: &RunReport) -> Markup {
         ("memory", format!("{:.0} GiB", machine.memory_bytes as f64 / MIB / 1024.0)),
         ("kernel", format!("Linux {}", machine.kernel)),
     ];
-    let versions = [("PostgreSQL", &machine.postgres), ("Redis", &machine.redis)];
+    let versions = [("PostgreSQL", &machine.postgres), ("Redis", &machine.redis), ("Kafka", &machine.kafka)];
     rows.extend(versions.into_iter().filter_map(|(name, version)| Some((name, version.clone()?))));
     let resident: Vec<String> =
         memory_bytes.iter().map(|(node, memory)| format!("{node} {:.0}", memory.max as f64 / MIB)).collect();

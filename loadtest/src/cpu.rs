@@ -1,10 +1,13 @@
 //! What the processes of a run cost: processor time and memory.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
-use crate::{lab::Lab, procfs};
+use crate::{
+    lab::{Lab, Server},
+    procfs,
+};
 
 /// The processes that a run watches. Those on other machines, or of others, aren't.
 #[derive(Clone, Debug, Default)]
@@ -60,12 +63,11 @@ pub(crate) struct CpuUse {
 }
 
 impl Watched {
-    /// Everything that runs on a lab.
-    pub(crate) fn on(lab: &Lab) -> Self {
-        let pid =
-            |server: &std::sync::Arc<crate::lab::Server>| Some((server.node().to_owned(), server.pid()?));
+    /// These servers of a lab, and what they share.
+    pub(crate) fn on(lab: &Lab, servers: &[Arc<Server>]) -> Self {
+        let pid = |server: &Arc<Server>| Some((server.node().to_owned(), server.pid()?));
         Self {
-            servers: lab.servers().iter().filter_map(pid).collect(),
+            servers: servers.iter().filter_map(pid).collect(),
             postgres: lab.private_postgres().and_then(crate::lab::Postgres::pid),
             broker: lab.broker_pids(),
             one_thread: lab.broker().is_redis(),

@@ -9,6 +9,7 @@ mod broker_loss;
 mod brokers;
 mod clocks;
 mod collector;
+mod compare;
 mod completeness;
 mod configuration;
 mod dashboards;

@@ -109,6 +109,28 @@ impl Run {
         })
     }
 
+    /// Several runs as one; nothing of none. Series that not all have are left out.
+    pub(crate) fn merged(name: &str, runs: &[Self]) -> Option<Self> {
+        let (first, rest) = runs.split_first()?;
+        let series = first.series.iter().filter_map(|one| {
+            let rest = rest.iter().map(|run| run.like(one));
+            let alike: Vec<&Series> = std::iter::once(Some(one)).chain(rest).collect::<Option<_>>()?;
+            Some(Series {
+                whole: Counts::merged(alike.iter().map(|one| &one.whole)),
+                slices: alike.iter().flat_map(|one| one.slices.iter().cloned()).collect(),
+                ..one.clone()
+            })
+        });
+        let costs: Option<Vec<f64>> = runs.iter().map(|run| run.servers_us_per_delivery).collect();
+        Some(Self {
+            name: name.to_owned(),
+            series: series.collect(),
+            servers_us_per_delivery: costs.map(|costs| costs.iter().sum::<f64>() / costs.len() as f64),
+            invalid: runs.iter().flat_map(|run| run.invalid.clone()).collect(),
+            ..first.clone()
+        })
+    }
+
     /// The series about the same thing as another run's.
     pub(crate) fn like(&self, other: &Series) -> Option<&Series> {
         self.series.iter().find(|one| one.is_like(other))

@@ -54,7 +54,7 @@ pub(super) async fn execute(args: &CapacityArgs) -> anyhow::Result<Exit> {
         first_out: first_out(&stages, found),
         at_least_per_s: args.at_least,
         target: ground.name(),
-        machine: Machine::describe(ground.lab.as_ref()),
+        machine: Machine::describe(ground.lab.as_deref()),
         layout,
         limits,
         stages,

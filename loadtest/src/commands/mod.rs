@@ -28,6 +28,7 @@ mod views;
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, UdpSocket},
+    sync::Arc,
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -39,7 +40,7 @@ use crate::{
     cpu::Watched,
     exit::Exit,
     floor::{Effort, Floor, FloorFlag},
-    lab::{Lab, LabOptions},
+    lab::{Lab, LabOptions, Server},
     latency::{Latencies, Reconciliation},
     machine::Machine,
     plan::Layout,
@@ -92,7 +93,9 @@ fn raise_file_limit() {
 
 /// Where the load goes: a lab, or servers that were named.
 struct Ground {
-    lab: Option<Lab>,
+    lab: Option<Arc<Lab>>,
+    /// The names of the target's servers.
+    names: Vec<String>,
     target: Target,
 }
 
@@ -106,7 +109,11 @@ impl Ground {
         if !args.target.is_empty() {
             let credentials = args.credentials.read()?;
             let target = Target { servers: args.target.clone(), credentials, watched: Watched::default() };
-            return Ok(Self { lab: None, target });
+            return Ok(Self {
+                lab: None,
+                names: args.target.iter().map(ToString::to_string).collect(),
+                target,
+            });
         }
         Self::on_lab(&args.lab, otlp_endpoint, progress).await
     }
@@ -120,8 +127,18 @@ impl Ground {
     }
 
     fn of(lab: Lab) -> Self {
-        let target = Target::on(&lab);
-        Self { lab: Some(lab), target }
+        let servers = lab.servers();
+        Self::part(Arc::new(lab), &servers)
+    }
+
+    /// Some of a lab's servers.
+    fn part(lab: Arc<Lab>, servers: &[Arc<Server>]) -> Self {
+        let target = Target::some(&lab, servers);
+        Self {
+            lab: Some(lab),
+            names: servers.iter().map(|server| server.node().to_owned()).collect(),
+            target,
+        }
     }
 
     /// Whether a server runs on this machine.
@@ -146,17 +163,9 @@ impl Ground {
     }
 
     fn name(&self) -> String {
-        if let Some(lab) = &self.lab {
-            return format!("lab, servers: {}", lab.servers().len());
-        }
-        self.server_names().join(", ")
-    }
-
-    /// In the order of the target's servers.
-    fn server_names(&self) -> Vec<String> {
         match &self.lab {
-            Some(lab) => lab.servers().iter().map(|server| server.node().to_owned()).collect(),
-            None => self.target.servers.iter().map(ToString::to_string).collect(),
+            Some(_) => format!("lab, servers: {}", self.names.len()),
+            None => self.names.join(", "),
         }
     }
 
@@ -170,8 +179,8 @@ impl Ground {
         invalid: Vec<String>,
     ) -> Measured {
         let window = outcome.cpu.window_s;
-        let machine = Machine::describe(self.lab.as_ref());
-        let clocks = clocks::compare(outcome, &self.server_names());
+        let machine = Machine::describe(self.lab.as_deref());
+        let clocks = clocks::compare(outcome, &self.names);
         let mut notes = validity::notes(&outcome.cpu, machine.cores);
         notes.extend(clocks::notes(&clocks));
         let acknowledged = outcome

@@ -42,7 +42,7 @@ pub(super) async fn execute(args: &OverloadArgs) -> anyhow::Result<Exit> {
     let ground = Ground::of(lab);
     let (outcome, memory) = load(args, &workload, delay_ms, &ground, &mut progress).await?;
     progress.step("auditing");
-    let report = report(args, workload, &outcome, memory, Machine::describe(ground.lab.as_ref()));
+    let report = report(args, workload, &outcome, memory, Machine::describe(ground.lab.as_deref()));
     drop(progress);
     publish(&report, args.json.as_deref())?;
     Ok(report.result.exit())
@@ -140,7 +140,7 @@ async fn switch(
     let slow = json!({ "delays": { Hop::Persist.as_str(): { "delay_ms": delay_ms, "serial": true } } });
     for (at_us, switches) in [(phases.during.us.start, slow), (phases.during.us.end, json!({}))] {
         sleep_until(Instant::from_std(clock.moment(Duration::from_micros(at_us.into())))).await;
-        for server in ground.lab.iter().flat_map(Lab::servers) {
+        for server in ground.lab.iter().flat_map(|lab| lab.servers()) {
             server.switch_faults(&switches).await?;
         }
     }

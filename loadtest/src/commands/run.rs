@@ -96,7 +96,7 @@ impl<'a> Load<'a> {
         let tightest_ms = require::tightest_ms(require).into_iter().chain(self.claimed_ms).reduce(f64::min);
         let invalid = validity::of_run(&outcome, &audit, &latencies, tightest_ms);
         let layout = &self.workload.layout;
-        let traces = telling.report(&outcome, layout, ground.lab.as_ref(), progress).await?;
+        let traces = telling.report(&outcome, layout, ground.lab.as_deref(), progress).await?;
         latencies.add(telling.latencies(&outcome));
         let mut measured = ground.measured(&outcome, &latencies, audit, memory.0, invalid);
         measured.traces = traces;

@@ -49,7 +49,7 @@ pub(super) async fn execute(args: &SlowClientArgs) -> anyhow::Result<Exit> {
         }
     }
     drop(progress);
-    let report = report(args, workload, pairs, discarded, Machine::describe(ground.lab.as_ref()));
+    let report = report(args, workload, pairs, discarded, Machine::describe(ground.lab.as_deref()));
     publish(&report, args.json.as_deref())?;
     Ok(report.result.exit())
 }
@@ -77,7 +77,7 @@ async fn one(
     ground: &Ground,
     progress: &mut Progress,
 ) -> anyhow::Result<Run> {
-    let server = ground.lab.iter().flat_map(Lab::servers).next().context("the lab has no server")?;
+    let server = ground.lab.iter().flat_map(|lab| lab.servers()).next().context("the lab has no server")?;
     let (told, channel) = oneshot::channel();
     let (ends, last) = oneshot::channel();
     let beside = tokio::spawn(beside(with, server, channel, last));

@@ -9,7 +9,6 @@ use crate::{
     cli::LabArgs,
     exit::Exit,
     http,
-    lab::Lab,
     latency::{Key, Measure, Series},
     machine::Machine,
     progress::Progress,
@@ -45,7 +44,7 @@ pub(super) async fn execute(args: &SweepArgs) -> anyhow::Result<Exit> {
         parameter: args.parameter,
         workload: steps[0].workload.clone(),
         servers: args.lab.servers,
-        machine: Machine::describe(ground.as_ref().and_then(|ground| ground.lab.as_ref())),
+        machine: Machine::describe(ground.as_ref().and_then(|ground| ground.lab.as_deref())),
         costs,
     };
     publish(&report, args.json.as_deref())?;
@@ -54,7 +53,8 @@ pub(super) async fn execute(args: &SweepArgs) -> anyhow::Result<Exit> {
 
 async fn cost(step: &Step, ground: &Ground, progress: &mut Progress) -> anyhow::Result<Cost> {
     let lab = ground.lab.iter();
-    let admin: Vec<SocketAddr> = lab.flat_map(Lab::servers).map(|server| server.admin_addr()).collect();
+    let admin: Vec<SocketAddr> =
+        lab.flat_map(|lab| lab.servers()).map(|server| server.admin_addr()).collect();
     let http = http::client(http::ANSWER_LIMIT);
     let bytes = async |direction: &str| scrape::sum(&http, &admin, BROKER_BYTES, direction).await;
     let (out, into) = (bytes("\"out\"").await?, bytes("\"in\"").await?);

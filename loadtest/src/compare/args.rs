@@ -53,17 +53,19 @@ pub struct AbArgs {
     /// The server's binary as it is.
     #[arg(long, value_name = "FILE")]
     pub candidate: PathBuf,
-    /// How often each runs, in turn with the other one, each time on a lab of its own. A pair that has an invalid run is
-    /// repeated, up to as often again.
+    /// On how many labs they are compared. A lab with an invalid turn doesn't count, and up to as many more are started.
     #[arg(long, default_value_t = 7, value_parser = value_parser!(u16).range(3..=1_000))]
-    pub pairs: u16,
+    pub labs: u16,
+    /// How often each is loaded on a lab, in turn with the other one.
+    #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..=100))]
+    pub turns: u16,
     /// Messages a second.
     #[arg(long, default_value_t = 300.0, value_parser = crate::cli::parse_rate)]
     pub rate: f64,
-    /// Seconds that are measured in each run.
-    #[arg(long, default_value_t = 6, value_parser = value_parser!(u64).range(2..=600))]
+    /// Seconds that are measured in each turn.
+    #[arg(long, default_value_t = 2, value_parser = value_parser!(u64).range(2..=600))]
     pub duration: u64,
-    /// Write each run's report to this folder, too.
+    /// Write the report of each turn to this folder, too.
     #[arg(long, value_name = "FOLDER")]
     pub runs: Option<PathBuf>,
     #[expect(missing_docs, reason = "clap would show it")]

@@ -149,9 +149,19 @@ impl Lab {
 
     /// Starts one more server, with further arguments after those of the lab.
     pub async fn start_server(&self, node: &str, args: &[&str]) -> anyhow::Result<Arc<Server>> {
+        self.start_build(self.server_binary()?, node, args).await
+    }
+
+    /// The same with another binary than the lab's.
+    pub(crate) async fn start_build(
+        &self,
+        binary: PathBuf,
+        node: &str,
+        args: &[&str],
+    ) -> anyhow::Result<Arc<Server>> {
         let options = &self.options;
         let launch = Launch {
-            binary: self.server_binary()?,
+            binary,
             node: node.to_owned(),
             database_url: self.database_url().to_owned(),
             args: lifted_limits(options)

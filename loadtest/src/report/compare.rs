@@ -56,7 +56,7 @@ impl CompareReport {
             (change, Some(hop)) => format!("{}: the hop that moved is {hop}", change.as_str()),
             (Change::None, None) if unclear > 0 => {
                 format!(
-                    "no change was found; {unclear} figures are unclear, which more runs would tell (`ab --pairs`)"
+                    "no change was found; {unclear} figures are unclear, which more would tell (`ab --labs`)"
                 )
             }
             (change, None) => change.as_str().to_owned(),

@@ -33,7 +33,7 @@ use crate::{
     cpu::{CpuTimes, CpuUse, Watched},
     credentials::Credentials,
     identity::Identity,
-    lab::Lab,
+    lab::{Lab, Server},
     pacer::{JOBS_MAX, Job, Pacer},
     plan::{Layout, Plan, Workload},
     progress::Progress,
@@ -68,7 +68,16 @@ pub(crate) struct Target {
 impl Target {
     /// All servers of a lab.
     pub(crate) fn on(lab: &Lab) -> Self {
-        Self { servers: lab.addrs(), credentials: lab.credentials(), watched: Watched::on(lab) }
+        Self::some(lab, &lab.servers())
+    }
+
+    /// Some of a lab's servers.
+    pub(crate) fn some(lab: &Lab, servers: &[Arc<Server>]) -> Self {
+        Self {
+            servers: servers.iter().map(|server| server.public_addr()).collect(),
+            credentials: lab.credentials(),
+            watched: Watched::on(lab, servers),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     audit::Kind,
+    lab::Broker,
     latency::{Key, Measure, samples_min},
 };
 
@@ -52,7 +53,13 @@ pub(crate) struct Claim {
     /// Judged by the audit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) audit: Option<AuditLimit>,
-    /// Why it can't be judged yet.
+    /// Judged by one of the options, where all are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) option: Option<OptionLimit>,
+    /// Judged by what an option's outage does, where all are measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) outage: Option<OutageLimit>,
+    /// Why it isn't judged, where the decision alone is measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) not_measured: Option<String>,
 }
@@ -79,6 +86,36 @@ pub(crate) struct LatencyLimit {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditLimit {
+    /// Which findings count.
+    pub(crate) findings: Vec<Kind>,
+    /// How many there may be, together.
+    pub(crate) max: u64,
+}
+
+/// A percentile of a hop's duration over one of the options.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OptionLimit {
+    /// The option.
+    pub(crate) broker: Broker,
+    /// The hop; of `broadcast`, what is measured on one clock.
+    pub(crate) hop: Hop,
+    /// The percentile that is judged: above 0, below 100.
+    pub(crate) percentile: f64,
+    /// It must not be below this, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from_ms: Option<f64>,
+    /// It must be below this, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to_ms: Option<f64>,
+}
+
+/// What the audit may find at most of an outage of whatever carries an option.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OutageLimit {
+    /// The option.
+    pub(crate) broker: Broker,
     /// Which findings count.
     pub(crate) findings: Vec<Kind>,
     /// How many there may be, together.
@@ -185,6 +222,17 @@ fn check(claim: &Claim) -> anyhow::Result<()> {
         (Some(_), Some(_), _) => bail!("it has both `latency` and `audit`"),
         (None, None, None) => bail!("it has neither `latency` nor `audit` nor `not_measured`"),
         _ => {}
+    }
+    ensure!(
+        claim.not_measured.is_some() || (claim.option.is_none() && claim.outage.is_none()),
+        "`option` and `outage` need a `not_measured`, for where they aren't"
+    );
+    if let Some(limit) = &claim.option {
+        ensure!(limit.percentile > 0.0 && limit.percentile < 100.0, "its percentile is {}", limit.percentile);
+        ensure!(limit.from_ms.or(limit.to_ms).is_some(), "its option has neither from_ms nor to_ms");
+    }
+    if let Some(limit) = &claim.outage {
+        ensure!(!limit.findings.is_empty(), "its outage lists no findings");
     }
     if let Some(limit) = &claim.latency {
         let share = limit.error_budget();

@@ -37,6 +37,7 @@ mod identity;
 mod latency;
 mod machine;
 mod metrics;
+mod options;
 mod overload;
 mod plan;
 mod preflight;

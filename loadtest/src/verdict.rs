@@ -53,24 +53,38 @@ pub(crate) struct Judged {
     pub(crate) distribution: Option<Summary>,
 }
 
-/// Judges every claim of the budget. An invalid run proves nothing, but an audit's findings stand.
-pub(crate) fn judge(budget: &Budget, latencies: &Latencies, audit: &Audit, is_valid: bool) -> Vec<Judged> {
-    let judge = |claim: &Claim| {
-        let open = Judged {
+impl Judged {
+    /// Not yet judged.
+    pub(crate) fn open(claim: &Claim) -> Self {
+        Self {
             claim: claim.clone(),
             verdict: Verdict::NotMeasured,
             why: claim.not_measured.clone(),
             measured: None,
             headroom_percent: None,
             distribution: None,
-        };
-        match (&claim.not_measured, &claim.latency, &claim.audit) {
-            (None, Some(limit), _) => judge_latency(limit, latencies, is_valid, &open),
-            (None, None, Some(limit)) => judge_audit(limit, audit, is_valid, &open),
-            _ => open,
         }
-    };
-    budget.claims.iter().map(judge).collect()
+    }
+
+    /// Without a verdict, and why.
+    pub(crate) fn because(self, why: String) -> Self {
+        Self { verdict: Verdict::NotMeasured, why: Some(why), ..self }
+    }
+}
+
+/// Judges every claim of the budget. An invalid run proves nothing, but an audit's findings stand.
+pub(crate) fn judge(budget: &Budget, latencies: &Latencies, audit: &Audit, is_valid: bool) -> Vec<Judged> {
+    budget.claims.iter().map(|claim| judge_one(claim, latencies, audit, is_valid)).collect()
+}
+
+/// Judges one claim.
+pub(crate) fn judge_one(claim: &Claim, latencies: &Latencies, audit: &Audit, is_valid: bool) -> Judged {
+    let open = Judged::open(claim);
+    match (&claim.not_measured, &claim.latency, &claim.audit) {
+        (None, Some(limit), _) => judge_latency(limit, latencies, is_valid, &open),
+        (None, None, Some(limit)) => judge_audit(limit, audit, is_valid, &open),
+        _ => open,
+    }
 }
 
 fn judge_latency(limit: &LatencyLimit, latencies: &Latencies, is_valid: bool, open: &Judged) -> Judged {
@@ -101,7 +115,8 @@ fn judge_latency(limit: &LatencyLimit, latencies: &Latencies, is_valid: bool, op
     judged
 }
 
-fn judge_audit(limit: &AuditLimit, audit: &Audit, is_valid: bool, open: &Judged) -> Judged {
+/// Judges what the audit found.
+pub(crate) fn judge_audit(limit: &AuditLimit, audit: &Audit, is_valid: bool, open: &Judged) -> Judged {
     let found: u64 = limit.findings.iter().map(|&kind| audit.count(kind)).sum();
     let verdict = match (found <= limit.max, is_valid) {
         (true, true) => Verdict::Holds,

@@ -68,6 +68,24 @@ impl Audit {
         Kind::ALL.iter().all(|&kind| self.count(kind) == 0)
     }
 
+    /// Adds what another run's audit says.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.acknowledged += other.acknowledged;
+        self.indeterminate += other.indeterminate;
+        self.indeterminate_stored += other.indeterminate_stored;
+        self.stored += other.stored;
+        self.owed += other.owed;
+        self.delivered += other.delivered;
+        for (own, others) in [(&mut self.refused, &other.refused), (&mut self.findings, &other.findings)] {
+            for (name, count) in others {
+                *own.entry(name).or_default() += count;
+            }
+        }
+        let room = EXAMPLES_MAX.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.iter().take(room).cloned());
+    }
+
     fn found(&mut self, kind: Kind, channel: &str, seq: Option<u64>, place: Place) {
         *self.findings.entry(kind.as_str()).or_default() += 1;
         if self.examples.len() < EXAMPLES_MAX {

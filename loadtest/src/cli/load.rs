@@ -52,15 +52,24 @@ pub struct RunArgs {
 /// `adr`.
 #[derive(Clone, Debug, Args)]
 pub struct AdrArgs {
-    /// Where the report is written as JSON.
-    #[arg(long, value_name = "FILE", default_value = "results/adr.json")]
-    pub json: PathBuf,
+    /// Where the report is written as JSON [default: results/adr.json, with --all results/options.json].
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
     /// Exit with 0 even if a claim doesn't hold, provided that the run is valid and the audit is clean.
     #[arg(long)]
     pub exit_zero: bool,
     /// The claims [default: observability/budget.toml as it was when this program was built].
     #[arg(long, value_name = "FILE")]
     pub budget: Option<PathBuf>,
+    /// Measure every option that the decision names, each in turn and under the same load, and what its outage does.
+    #[arg(long, conflicts_with_all = ["target", "require", "fail_fast", "floor"], help_heading = "All options")]
+    pub all: bool,
+    /// How often each option is loaded, on a lab of its own each time.
+    #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=100), requires = "all", help_heading = "All options")]
+    pub rounds: u16,
+    /// Seconds that are measured in each round, after a warm-up of five.
+    #[arg(long, default_value_t = 8, value_parser = value_parser!(u64).range(2..=600), requires = "all", help_heading = "All options")]
+    pub seconds: u64,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub load: LoadArgs,

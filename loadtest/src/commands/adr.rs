@@ -1,5 +1,7 @@
 //! `adr`: which of the decision's claims hold?
 
+use std::path::Path;
+
 use hopline::hop::Hop;
 
 use super::run::Load;
@@ -29,7 +31,7 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let (result, proven) = (of_claims(&claims), of_claims(&[]) == Conclusion::Pass);
     let report = loaded.report(load.workload, result);
     let report = RunReport { decision: Some(budget.decision), claims, ..report };
-    publish(&report, Some(&args.json))?;
+    publish(&report, Some(args.json.as_deref().unwrap_or(Path::new("results/adr.json"))))?;
     write_page(&report, args.load.html.as_deref())?;
     Ok(if args.exit_zero && proven { Exit::Pass } else { report.result.exit() })
 }

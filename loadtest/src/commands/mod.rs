@@ -12,6 +12,7 @@ mod drill;
 mod floor;
 mod idle;
 mod lab;
+mod options;
 mod overload;
 mod pacer;
 mod render;
@@ -61,6 +62,7 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Lab(args) => lab::execute(&args).await,
         Command::Run(args) => run::execute(&args).await,
+        Command::Adr(args) if args.all => options::execute(&args).await,
         Command::Adr(args) => adr::execute(&args).await,
         Command::Doctor(args) => doctor::execute(&args).await,
         Command::Drill(args) => drill::execute(&args).await,

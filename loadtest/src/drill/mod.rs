@@ -7,6 +7,7 @@ mod carry_out;
 mod catalogue;
 mod fault;
 mod figures;
+mod outage;
 mod sabotage;
 mod sign;
 mod site;
@@ -21,9 +22,10 @@ pub(crate) use carry_out::{Conditions, Drilled, Manner, carry_out, start_lab, un
 pub(crate) use catalogue::DRILLS;
 pub(crate) use fault::Fault;
 pub(crate) use figures::Figures;
+pub(crate) use outage::outage;
 pub(crate) use sabotage::Sabotage;
 pub(crate) use sign::{Seen, Sign};
-pub(crate) use site::{Site, Window};
+pub(crate) use site::{Site, Window, pass};
 pub(crate) use validity::reasons;
 
 use crate::plan::{Bodies, Layout, Workload};

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{folder::Folder, kafka::Kafka, redis::Redis};
 
 /// The servers' way to one another, as `hopline serve --broker` names it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Broker {
     /// No way: for a single server.
@@ -44,6 +44,11 @@ impl Broker {
     /// Whether it is carried by Redis.
     pub(crate) const fn is_redis(self) -> bool {
         matches!(self, Self::Redis | Self::RedisChannels)
+    }
+
+    /// Whether it is carried by Kafka.
+    pub(crate) const fn is_kafka(self) -> bool {
+        matches!(self, Self::Kafka | Self::KafkaAsWritten)
     }
 
     /// Whether one Redis, whoever runs it, is enough.

@@ -217,7 +217,7 @@ pub(crate) fn samples_min(percentile: f64) -> u64 {
 }
 
 /// All series of a run. Only messages that were due within the measured window count.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Latencies(Vec<Series>);
 
 impl Latencies {
@@ -237,6 +237,16 @@ impl Latencies {
         self.0.extend(series);
         let place = |measure| Measure::ALL.iter().position(|it| *it == measure);
         self.0.sort_by_key(|series| place(series.key.measure));
+    }
+
+    /// Adds another run's.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for series in other.0 {
+            match self.0.iter_mut().find(|own| own.key == series.key) {
+                Some(own) => own.histogram.add(&series.histogram).expect("all have the same bounds"),
+                None => self.add(vec![series]),
+            }
+        }
     }
 
     /// The figures of so many lags.

@@ -51,6 +51,15 @@ pub(super) fn claims(claims: &[Judged], style: Style) -> Table {
 
 /// What the sentence is judged by, and the figure.
 pub(super) fn judged_by(judged: &Judged) -> String {
+    if let Some(limit) = &judged.claim.option {
+        let figure = format!("{}: {}, p{}", limit.broker.name(), limit.hop.as_str(), limit.percentile);
+        return judged.measured.map_or(figure.clone(), |ms| format!("{figure} = {} ms", milliseconds(ms)));
+    }
+    if let Some(limit) = &judged.claim.outage {
+        let kinds: Vec<&str> = limit.findings.iter().map(|kind| kind.as_str()).collect();
+        let figure = format!("{}, in its outage: {}", limit.broker.name(), kinds.join(" + "));
+        return judged.measured.map_or(figure.clone(), |count| format!("{figure} = {count}"));
+    }
     match (&judged.claim.latency, &judged.claim.audit, judged.measured) {
         (Some(limit), _, measured) => {
             let judged = format!("{}, p{}", name(limit.key()), limit.percentile);
@@ -66,6 +75,16 @@ pub(super) fn judged_by(judged: &Judged) -> String {
 }
 
 pub(super) fn limit(judged: &Judged) -> String {
+    if let Some(limit) = &judged.claim.option {
+        return match (limit.from_ms, limit.to_ms) {
+            (Some(from), Some(to)) => format!("{from} to {to} ms"),
+            (Some(from), None) => format!("≥ {from} ms"),
+            (None, to) => format!("< {} ms", to.unwrap_or_default()),
+        };
+    }
+    if let Some(limit) = &judged.claim.outage {
+        return format!("≤ {}", limit.max);
+    }
     match (&judged.claim.latency, &judged.claim.audit) {
         (Some(limit), _) => format!("< {} ms", limit.limit_ms),
         (None, Some(limit)) => format!("≤ {}", limit.max),

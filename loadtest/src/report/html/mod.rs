@@ -3,6 +3,7 @@
 mod breakdown;
 mod drills;
 mod heat_map;
+mod options;
 mod over_time;
 mod percentiles;
 mod pictures;
@@ -23,10 +24,13 @@ use crate::{
     render::hop_colour,
 };
 pub(crate) use drills::write_drills;
+pub(crate) use options::write_options;
 pub(crate) use pictures::Pictures;
 pub(crate) use timeline::Timeline;
 
 const STYLE: &str = include_str!("style.css");
+/// The curves of the options, told apart by those who tell few colours apart, too (Okabe and Ito).
+const OPTION_COLOURS: [&str; 6] = ["#999999", "#009e73", "#56b4e9", "#0072b2", "#e69f00", "#d55e00"];
 /// What the browser may load for the page: nothing.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src data:";
 
@@ -185,5 +189,7 @@ fn hues() -> String {
     let hop = |hop: Hop| format!(".hue-{}{{--hue:{}}}", hop.as_str(), hop_colour(hop));
     let others = [("commit", Hop::Persist), ("send_and_drain", Hop::Send)]
         .map(|(name, hop)| format!(".hue-{name}{{--hue:{}}}", hop_colour(hop)));
-    Hop::ALL.map(hop).into_iter().chain(others).collect()
+    let options =
+        (1..).zip(OPTION_COLOURS).map(|(number, colour)| format!(".hue-option-{number}{{--hue:{colour}}}"));
+    Hop::ALL.map(hop).into_iter().chain(others).chain(options).collect()
 }

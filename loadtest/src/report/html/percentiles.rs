@@ -25,10 +25,10 @@ pub(super) fn chart(curves: &[Curve], limits: &[LatencyLimit]) -> Markup {
         @for limit in limits { (mark(&plot, limit)) }
     };
     html! {
-        (plot.draw("Latency by percentile, a curve for each hop", (&ticks, "percentile"), "milliseconds", &marks))
+        (plot.draw("Latency by percentile", (&ticks, "percentile"), "milliseconds", &marks))
         ul.legend {
             @for curve in curves {
-                li class=(format!("hue-{}", curve.hop.as_str())) {
+                li class=(format!("hue-{}", curve.hue)) {
                     span.key.dashed[curve.is_second] {} (curve.name)
                 }
             }
@@ -49,7 +49,7 @@ fn line(plot: &Plot, curve: &Curve) -> Markup {
         curve.points.iter().find(near).copied()
     };
     html! {
-        g class=(format!("hue-{}", curve.hop.as_str())) {
+        g class=(format!("hue-{}", curve.hue)) {
             path.mark.line.dashed[curve.is_second] d=(plot.line(points)) {}
             @for (percentile, ms) in TICKS.into_iter().filter_map(at) {
                 circle.dot cx=(px(plot.x(rarity(percentile)))) cy=(px(plot.y(ms))) r="3.5" {

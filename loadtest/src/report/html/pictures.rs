@@ -2,7 +2,7 @@
 
 use std::iter::once;
 
-use hopline::hop::{Hop, Origin};
+use hopline::hop::Origin;
 
 use super::{
     breakdown::{self, Breakdown},
@@ -35,7 +35,8 @@ pub(crate) struct Pictures {
 /// The percentiles of a hop.
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
-    pub(super) hop: Hop,
+    /// The class of its colour, after `hue-`.
+    pub(super) hue: String,
     pub(super) name: String,
     /// Told apart from the hop's other curve.
     pub(super) is_second: bool,
@@ -69,6 +70,14 @@ impl Curve {
             Some(origin) => format!("{}, {}", hop.as_str(), origin.as_str()),
             None => hop.as_str().to_owned(),
         };
+        Some(Self {
+            is_second: origin == Some(Origin::Peer),
+            ..Self::named(&name, hop.as_str().to_owned(), series)
+        })
+    }
+
+    /// Of any series.
+    pub(super) fn named(name: &str, hue: String, series: &Series) -> Self {
         let percentile =
             |step: u32| 100.0 - 100.0 / 10_f64.powf(f64::from(step) / f64::from(POINTS_PER_DECADE));
         let is_known = |percentile: &f64| series.count() as f64 * (100.0 - percentile) / 100.0 >= BEYOND;
@@ -76,6 +85,6 @@ impl Curve {
         let shown = once(50.0).chain(steps);
         let points =
             shown.take_while(is_known).map(|percentile| (percentile, series.percentile_ms(percentile)));
-        Some(Self { hop, name, is_second: origin == Some(Origin::Peer), points: points.collect() })
+        Self { hue, name: name.to_owned(), is_second: false, points: points.collect() }
     }
 }

@@ -1,0 +1,36 @@
+//! The decision's options side by side: each way between servers under the same load, and what its outage does.
+
+mod judge;
+mod trial;
+
+pub(crate) use judge::judge;
+pub(crate) use trial::{Cost, Outage, Round, Trial};
+
+use hopline::hop::Hop;
+
+use crate::{lab::Broker, latency::Key};
+
+/// Servers of each option.
+const SERVERS: u16 = 3;
+
+/// How many servers an option has.
+pub(crate) const fn servers(broker: Broker) -> u16 {
+    match broker {
+        Broker::Local => 1,
+        _ => SERVERS,
+    }
+}
+
+/// Where the figures of `total` are.
+pub(crate) fn total() -> Key {
+    trial::key(Hop::Total)
+}
+
+/// What has to run, or to be there, beside the servers, as the decision counts it.
+pub(crate) const fn components(broker: Broker) -> &'static [&'static str] {
+    match broker {
+        Broker::Local => &["PostgreSQL"],
+        Broker::Redis | Broker::RedisChannels => &["PostgreSQL", "Redis"],
+        Broker::Kafka | Broker::KafkaAsWritten => &["PostgreSQL", "outbox", "relay", "Kafka"],
+    }
+}

@@ -1,0 +1,174 @@
+//! What `adr --all` reports: the decision's own table of comparison, measured.
+
+use std::fmt::Write;
+
+use comfy_table::{Cell, Color, presets};
+use hopline::hop::Hop;
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use super::{
+    Conclusion, Report, Style,
+    claims::claims,
+    terminal::{layout, line, machine, milliseconds, right},
+};
+use crate::{
+    audit::Audit,
+    latency::Summary,
+    machine::Machine,
+    options::{Cost, Outage, Trial, components},
+    plan::Workload,
+    verdict::Judged,
+};
+
+pub(super) const MIB: f64 = 1024.0 * 1024.0;
+
+/// The report of `adr --all`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct OptionsReport {
+    pub(crate) result: Conclusion,
+    pub(crate) decision: String,
+    pub(crate) machine: Machine,
+    pub(crate) workload: Workload,
+    /// How often each option was loaded.
+    pub(crate) rounds: u16,
+    pub(crate) trials: Vec<Trial>,
+    /// The options that this machine can't run.
+    pub(crate) not_run: Vec<&'static str>,
+    pub(crate) claims: Vec<Judged>,
+}
+
+impl OptionsReport {
+    /// Whether the audits of all rounds and outages found nothing.
+    pub(crate) fn is_clean(&self) -> bool {
+        let outages = self.trials.iter().filter_map(|trial| trial.outage.as_ref());
+        self.trials
+            .iter()
+            .map(|trial| &trial.audit)
+            .chain(outages.map(|outage| &outage.audit))
+            .all(Audit::is_clean)
+    }
+
+    /// Why some of it proves nothing.
+    pub(super) fn invalid(&self) -> Vec<String> {
+        let of = |trial: &Trial| {
+            let outage = trial.outage.iter().flat_map(|outage| &outage.invalid);
+            let name = trial.broker.name();
+            let all: Vec<String> =
+                trial.invalid.iter().chain(outage).map(|why| format!("{name}: {why}")).collect();
+            all
+        };
+        self.trials.iter().flat_map(of).collect()
+    }
+}
+
+impl Serialize for Trial {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Trial", 9)?;
+        fields.serialize_field("option", self.broker.name())?;
+        fields.serialize_field("components", components(self.broker))?;
+        fields.serialize_field("total_p50_ms_by_round", &self.total_p50_ms)?;
+        let rows: Vec<Row> = self
+            .latencies
+            .series()
+            .map(|series| Row { key: series.key, summary: series.summary() })
+            .collect();
+        fields.serialize_field("latencies", &rows)?;
+        fields.serialize_field("audit", &self.audit)?;
+        fields.serialize_field("cost", &Cost::median(&self.costs))?;
+        fields.serialize_field("cost_by_round", &self.costs)?;
+        fields.serialize_field("outage", &self.outage)?;
+        fields.serialize_field("invalid", &self.invalid)?;
+        fields.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Row {
+    #[serde(flatten)]
+    key: crate::latency::Key,
+    #[serde(flatten)]
+    summary: Summary,
+}
+
+impl Report for OptionsReport {
+    fn text(&self, style: Style) -> String {
+        let mut text = String::new();
+        let _ = writeln!(text, "{}\n", self.decision);
+        let workload = format!(
+            "{} messages/s, {}; {} rounds of {} s each, in turn; three servers, `local` one",
+            self.workload.rate_per_s,
+            layout(&self.workload.layout),
+            self.rounds,
+            self.workload.duration.as_secs(),
+        );
+        line(&mut text, "Workload", &workload);
+        line(
+            &mut text,
+            "Machine",
+            &format!("{}; everything runs on it, the generator, too", machine(&self.machine)),
+        );
+        let header = [&["option", "components"][..], &HEADINGS, &["findings"]].concat();
+        let mut table = style.table(presets::NOTHING, &header);
+        for trial in &self.trials {
+            let mut cells =
+                vec![Cell::new(trial.broker.name()), Cell::new(components(trial.broker).join(", "))];
+            cells.extend(row(trial).iter().map(|text| right(text)));
+            let found = findings(trial);
+            cells
+                .push(style.coloured(&found.to_string(), if found == 0 { Color::Green } else { Color::Red }));
+            table.add_row(cells);
+        }
+        let _ = writeln!(text, "\nTimes in ms, processor time in µs a message, memory in MiB.\n{table}\n");
+        for name in &self.not_run {
+            let _ = writeln!(text, "{name} was not run: there is no Kafka here; `make kafka` brings it.\n");
+        }
+        let _ = writeln!(text, "{}", claims(&self.claims, style));
+        super::terminal::ending(&mut text, self.result, &self.invalid());
+        text
+    }
+}
+
+/// The figures of an option, in the order of [`row`].
+pub(super) const HEADINGS: [&str; 12] = [
+    "persist p50",
+    "broadcast p50",
+    "p99",
+    "total p50",
+    "of each round",
+    "p99",
+    "outage: p99 in it",
+    "healed after",
+    "servers µs",
+    "PostgreSQL µs",
+    "broker µs",
+    "broker MiB",
+];
+
+/// What was measured of an option.
+pub(super) fn row(trial: &Trial) -> [String; 12] {
+    let ms = |ms: Option<f64>| ms.map_or("–".to_owned(), milliseconds);
+    let hop = |hop: Hop, of: fn(&Summary) -> f64| ms(trial.hop(hop).as_ref().map(of));
+    let outage = |of: fn(&Outage) -> Option<f64>| ms(trial.outage.as_ref().and_then(of));
+    let cost = Cost::median(&trial.costs);
+    let bounds = |fold: fn(f64, f64) -> f64| trial.total_p50_ms.iter().copied().reduce(fold);
+    [
+        hop(Hop::Persist, |it| it.p50_ms),
+        hop(Hop::Broadcast, |it| it.p50_ms),
+        hop(Hop::Broadcast, |it| it.p99_ms),
+        hop(Hop::Total, |it| it.p50_ms),
+        format!("{} to {}", ms(bounds(f64::min)), ms(bounds(f64::max))),
+        hop(Hop::Total, |it| it.p99_ms),
+        outage(|it| it.figures.fault_p99_ms),
+        outage(|it| it.figures.heal_ms),
+        format!("{:.0}", cost.servers_us),
+        format!("{:.0}", cost.postgres_us),
+        format!("{:.0}", cost.broker_us),
+        format!("{:.0}", cost.broker_bytes as f64 / MIB),
+    ]
+}
+
+/// What the audits found, under load and in the outage.
+pub(super) fn findings(trial: &Trial) -> u64 {
+    let outage = trial.outage.iter().flat_map(|outage| outage.audit.findings.values());
+    trial.audit.findings.values().chain(outage).sum()
+}

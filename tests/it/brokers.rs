@@ -1,6 +1,9 @@
 //! What each broker brings to a server, and what it doesn't.
 
+use std::collections::BTreeSet;
+
 use hopline_loadtest::lab::{Broker, Lab};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 use crate::support::{Peer, lab_over, metric, soon};
 
@@ -53,6 +56,42 @@ async fn a_topic_goes_with_the_last_client_and_comes_back_with_the_next_one() {
         reader.unsubscribe("red").await;
         soon("the end of the subscription", async { while !topics(&lab).await.is_empty() {} }).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_thousands_of_joins_and_leaves_a_server_is_subscribed_to_what_its_clients_want() {
+    let lab = lab_over(Broker::RedisChannels, 1).await;
+    let mut clients = Vec::new();
+    for number in 0..8 {
+        clients.push((
+            Peer::connect(lab.addrs()[0], &format!("client-{number}")).await,
+            BTreeSet::<String>::new(),
+        ));
+    }
+    let mut random = StdRng::seed_from_u64(6);
+    for turn in 0..4_000 {
+        let (client, joined) = &mut clients[turn % 8];
+        // Half of the turns leave, once there is enough to leave.
+        let oldest = if joined.len() > 40 { joined.first().cloned() } else { None };
+        if let Some(channel) = oldest {
+            client.unsubscribe(&channel).await;
+            joined.remove(&channel);
+        } else {
+            let channel = format!("channel-{}", random.random_range(0..10_000));
+            if joined.insert(channel.clone()) {
+                client.subscribe(&channel, None).await;
+            }
+        }
+    }
+    let wanted: BTreeSet<String> = clients
+        .iter()
+        .flat_map(|(_, joined)| joined.iter().map(|channel| format!("{}:{channel}", lab.redis_topic())))
+        .collect();
+    assert!(wanted.len() > 200, "{}", wanted.len());
+    soon("what has lingered to end", async {
+        while topics(&lab).await.into_iter().collect::<BTreeSet<_>>() != wanted {}
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

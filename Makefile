@@ -58,10 +58,12 @@ cargo-test: ## Runs all tests, without the checks before them.
 	$(call heading,cargo-test: unit and integration tests with real PostgreSQL, Redis and promtool)
 	@env -u DATABASE_URL -u REDIS_URL cargo test --workspace --locked
 
-test-brokers: ## Runs the tests of delivery once more, with a topic for each channel.
-	$(call heading,test-brokers: delivery with a topic for each channel)
-	@env -u DATABASE_URL -u REDIS_URL HOPLINE_BROKER=redis-channels \
-		cargo test --test it --locked -- broker_loss:: delivery:: sequence:: shutdown:: slow_client:: subscribe::
+test-brokers: ## Runs the tests of delivery once more over each other broker.
+	@for broker in redis-channels redis-sharded; do \
+		printf '\n== %s\n' "test-brokers: delivery over $$broker"; \
+		env -u DATABASE_URL -u REDIS_URL HOPLINE_BROKER=$$broker cargo test --test it --locked -- \
+			broker_loss:: delivery:: sequence:: shutdown:: slow_client:: subscribe:: || exit 1; \
+	done
 
 kafka: ## Brings Apache Kafka's broker into the build folder, for the lab (Maven; Java 17).
 	$(call heading,kafka: the broker of the option that was rejected)

@@ -36,7 +36,9 @@ impl Machine {
                 .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned()),
             memory_bytes: memory_bytes().unwrap_or_default(),
             postgres: lab.and_then(Lab::private_postgres).and_then(|_| postgres::version()),
-            redis: backend.filter(|it| matches!(it, Backend::Redis(_))).and_then(|_| redis::version()),
+            redis: backend
+                .filter(|it| matches!(it, Backend::Redis(_) | Backend::Cluster(_)))
+                .and_then(|_| redis::version()),
             kafka: backend.filter(|it| matches!(it, Backend::Kafka(_))).and_then(|_| kafka::version()),
         }
     }

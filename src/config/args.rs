@@ -48,11 +48,12 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_DATABASE_CONNECTIONS", value_name = "N", default_value = "8")]
     pub(super) database_connections: String,
 
-    /// The way between servers: `redis` (one topic), `redis-channels` (a topic for each channel) or `local` (one server, no way)
+    /// The way between servers: `redis` (one topic), `redis-channels` (a topic for each channel), `redis-sharded` (partitions of the
+    /// channels on a Redis Cluster) or `local` (one server, no way)
     #[arg(long, env = "HOPLINE_BROKER", value_name = "NAME", default_value = "redis")]
     pub(super) broker: String,
 
-    /// Redis: redis://USER:PASSWORD@HOST:PORT/, or rediss:// for TLS
+    /// Redis: redis://USER:PASSWORD@HOST:PORT/, or rediss:// for TLS; of a cluster some nodes, separated by commas
     #[arg(long, env = "REDIS_URL", value_name = "URL", hide_env_values = true)]
     pub(super) redis_url: Option<String>,
 
@@ -64,9 +65,13 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_REDIS_CA_FILE", value_name = "FILE")]
     pub(super) redis_ca_file: Option<PathBuf>,
 
-    /// Redis Pub/Sub topic that all servers share, or what stands before each channel's name
+    /// Redis Pub/Sub topic that all servers share, or what stands before each channel's name, or before a partition's number
     #[arg(long, env = "HOPLINE_REDIS_TOPIC", value_name = "TOPIC", default_value = "hopline")]
     pub(super) redis_topic: String,
+
+    /// Partitions of the channels for `redis-sharded`; all servers must have as many
+    #[arg(long, env = "HOPLINE_REDIS_PARTITIONS", value_name = "N", default_value = "128")]
+    pub(super) redis_partitions: String,
 
     /// Interval of the heartbeat on the broker connection
     #[arg(long, env = "HOPLINE_BROKER_HEARTBEAT_MS", value_name = "MS", default_value = "500")]

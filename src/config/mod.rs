@@ -106,13 +106,20 @@ pub enum Topics {
     One(String),
     /// One for each channel, with this before the channel's name.
     EachChannel(String),
+    /// Some, over which a cluster spreads and each channel falls to one. All servers must have as many.
+    Partitions {
+        /// What stands before the number.
+        prefix: String,
+        /// How many there are.
+        count: u16,
+    },
 }
 
 /// Redis Pub/Sub.
 #[derive(Clone)]
 pub struct Redis {
-    /// Address and credentials.
-    pub client: redis::Client,
+    /// Addresses and credentials: of one Redis, or of nodes of a cluster, of which any finds the others.
+    pub nodes: Vec<redis::Client>,
     /// The topics that servers share.
     pub topics: Topics,
     /// A `PING` is sent this often, and the connection given up if the answer takes as long again.
@@ -123,9 +130,9 @@ pub struct Redis {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = self.client.get_connection_info().addr().to_string();
+        let address = |node: &redis::Client| node.get_connection_info().addr().to_string();
         f.debug_struct("Redis")
-            .field("address", &address)
+            .field("addresses", &self.nodes.iter().map(address).collect::<Vec<_>>())
             .field("topics", &self.topics)
             .finish_non_exhaustive()
     }

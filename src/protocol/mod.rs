@@ -3,6 +3,7 @@
 
 mod error;
 mod name;
+mod partition;
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use uuid::Uuid;
 
 pub use error::{CloseCode, ErrorCode, ProtocolError};
 pub use name::{ChannelName, InvalidName, NAME_MAX_BYTES, SenderName};
+pub use partition::crc16;
 
 use crate::hop::Origin;
 

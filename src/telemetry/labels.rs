@@ -246,6 +246,8 @@ label! {
         Heartbeat = "heartbeat",
         /// It seemed up while its messages did not arrive.
         Deaf = "deaf",
+        /// Some of its topics are another node's now.
+        Moved = "moved",
     }
 }
 

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use crate::support::{Peer, lab, lab_with, metric, metric_reaches, soon};
 
-const CHANNELS: [&str; 6] = ["c0", "c1", "c2", "c3", "c4", "c5"];
+/// Those of the load.
+pub(crate) const CHANNELS: [&str; 6] = ["c0", "c1", "c2", "c3", "c4", "c5"];
 
 /// Publishes 100 messages a second to a channel, one connection throughout, until it is told to stop;
 /// returns how many were acknowledged.
@@ -53,7 +54,7 @@ async fn read_all(address: SocketAddr, channel: &'static str, mut upto: watch::R
 }
 
 /// Loads all servers while `outage` goes on; nothing may be lost, repeated or reordered, and no socket closed.
-async fn load_during(lab: Arc<Lab>, outage: impl Future<Output = ()>) {
+pub(crate) async fn load_during(lab: Arc<Lab>, outage: impl Future<Output = ()>) {
     let (stop, stopped) = watch::channel(false);
     let (mut publishers, mut readers, mut ends) = (JoinSet::new(), JoinSet::new(), Vec::new());
     for (number, channel) in CHANNELS.into_iter().enumerate() {
@@ -81,7 +82,8 @@ async fn load_during(lab: Arc<Lab>, outage: impl Future<Output = ()>) {
     .await;
 }
 
-async fn healed(lab: &Lab) -> f64 {
+/// How many messages all servers have healed.
+pub(crate) async fn healed(lab: &Lab) -> f64 {
     let mut sum = 0.0;
     for server in lab.servers() {
         sum += metric(server.admin_addr(), "hopline_healed_messages_total", &[]).await;
@@ -92,7 +94,7 @@ async fn healed(lab: &Lab) -> f64 {
 /// How long Redis is away, in the middle of a load that goes on.
 const OUTAGE: Duration = Duration::from_secs(5);
 
-async fn passes(duration: Duration) {
+pub(crate) async fn passes(duration: Duration) {
     let mut seconds = interval(duration);
     seconds.tick().await;
     seconds.tick().await;

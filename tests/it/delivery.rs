@@ -6,11 +6,11 @@ use hopline::{
     protocol::{Message, OriginStamps},
 };
 use hopline_loadtest::lab::Lab;
-use redis::AsyncCommands;
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::support::{Gate, Peer, database, lab, lab_with, metric, metric_reaches, topic};
+use crate::support::{Peer, database, lab, lab_with, metric, metric_reaches, publish};
 
 /// Stores a message as a server would that never gets to publish it.
 async fn commit(database: &mut PgConnection, body: &str) -> Message {
@@ -32,12 +32,10 @@ async fn commit(database: &mut PgConnection, body: &str) -> Message {
 
 /// Brings envelopes to all servers, exactly so.
 async fn broadcast(lab: &Lab, messages: &[&Message]) {
-    let client = redis::Client::open(lab.redis_url()).unwrap();
-    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let stamps = OriginStamps { accepted_us: 0, queued_us: 0, committed_us: 0 };
     for message in messages {
         let envelope = Envelope::new("ghost".parse().unwrap(), stamps, (*message).clone());
-        let (): () = connection.publish(topic(lab, &message.channel), envelope.encode()).await.unwrap();
+        publish(lab, &message.channel, &envelope.encode()).await;
     }
 }
 
@@ -157,8 +155,7 @@ async fn a_number_without_a_row_is_skipped_and_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_whose_server_died_between_commit_and_publish_arrives_through_the_others() {
     let lab = lab_with(2, &[]).await;
-    let gate = Gate::before(lab.redis_url()).await;
-    let doomed = lab.start_server("doomed", &["--redis-url", gate.url()]).await.unwrap();
+    let doomed = lab.start_server("doomed", &["--fault-switches"]).await.unwrap();
     metric_reaches(doomed.admin_addr(), "hopline_broker_connected", &[], 1.0).await;
     let mut readers = Vec::new();
     for node in ["a", "b"] {
@@ -171,7 +168,7 @@ async fn a_message_whose_server_died_between_commit_and_publish_arrives_through_
     for reader in &mut readers {
         assert_eq!(origin(&reader.receives(1..=1).await[0]), Origin::Peer);
     }
-    gate.shut();
+    doomed.switch_faults(&json!({ "delays": { "publish": { "delay_ms": 60_000 } } })).await.unwrap();
     let ack = alice.publish("general", "last words").await;
     doomed.kill();
     for reader in &mut readers {

@@ -8,17 +8,21 @@ use sqlx::{Connection, Executor, PgConnection, postgres::PgConnectOptions};
 
 use crate::support::{
     Peer,
-    compose::{authority, database_url, lab_with_users, migrate, redis_as_superuser, secret, start_server},
+    compose::{
+        authority, cluster_with_users, database_url, lab_with_users, migrate, redis_as_superuser, secret,
+        start_server,
+    },
     database, metric,
 };
 
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
     "postgres_superuser",
     "postgres_owner",
     "postgres_server",
     "postgres_exporter",
     "redis_server",
     "redis_exporter",
+    "redis_cluster",
 ];
 
 /// PostgreSQL's code for missing rights.
@@ -173,6 +177,51 @@ async fn the_servers_user_of_redis_has_one_topic_and_nothing_else() {
     let mut anyone = anyone.get_multiplexed_async_connection().await.unwrap();
     let answer: RedisResult<Value> = redis::cmd("PING").query_async(&mut anyone).await;
     assert_eq!(answer.unwrap_err().code(), Some("NOAUTH"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_user_of_a_cluster_has_its_partitions_and_nothing_else() {
+    let lab = cluster_with_users().await;
+    assert!(migrate(&lab).status.success());
+    let mut readers = Vec::new();
+    for node in ["a", "b"] {
+        let server = start_server(&lab, node, &[]).await.unwrap();
+        let mut reader = Peer::connect(server.public_addr(), "reader").await;
+        reader.subscribe("general", None).await;
+        readers.push((server, reader));
+    }
+    let mut alice = Peer::connect(readers[0].0.public_addr(), "alice").await;
+    alice.publish("general", "x").await;
+    for (server, reader) in &mut readers {
+        reader.receives(1..=1).await;
+        assert!(metric(server.admin_addr(), "hopline_healed_messages_total", &[]).await < 1.0);
+    }
+
+    let node = authority(lab.cluster().nodes()[0].url());
+    let client = redis::Client::open(format!("redis://server:{}@{node}/", secret("redis_server"))).unwrap();
+    let mut server = client.get_multiplexed_async_connection().await.unwrap();
+    let forbidden = [
+        "GET key",
+        "SET key value",
+        "PUBLISH hopline:{1} x",
+        "SUBSCRIBE hopline:{1}",
+        "SPUBLISH other:{1} x",
+        "SSUBSCRIBE hopline",
+        "PSUBSCRIBE *",
+        "PUBSUB SHARDCHANNELS",
+        "CLUSTER NODES",
+        "CLUSTER FAILOVER",
+        "CLUSTER RESET",
+        "CONFIG GET *",
+        "ACL LIST",
+        "SHUTDOWN",
+    ];
+    for line in forbidden {
+        let words: Vec<&str> = line.split(' ').collect();
+        let answer: RedisResult<Value> = redis::cmd(words[0]).arg(&words[1..]).query_async(&mut server).await;
+        let error = answer.expect_err(line);
+        assert_eq!(error.code(), Some("NOPERM"), "{line}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

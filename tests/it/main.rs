@@ -29,6 +29,7 @@ mod prometheus;
 mod protocol;
 mod rules;
 mod sequence;
+mod sharded;
 mod shutdown;
 mod slow_client;
 mod subscribe;

@@ -2,11 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use futures_util::future::try_join_all;
 
 use crate::{
     audit::audit,
-    lab::{Broker, Lab, LabOptions},
+    lab::{Backend, Broker, Lab, LabOptions, Redis},
     latency::Latencies,
     plan::{Bodies, Layout, Plan, Workload},
     progress::Progress,
@@ -46,26 +47,34 @@ impl Effort {
     }
 }
 
-/// The bytes that Redis sends for each message, for each number of subscribers; and why they prove nothing, if so.
+/// What was measured at one point.
+pub(crate) struct Measured {
+    /// Bytes that all Redis together sent for each message.
+    pub(crate) bytes: f64,
+    /// The names of the channels.
+    pub(crate) channels: Vec<String>,
+}
+
+/// For each number of subscribers what was measured; and why that proves nothing, if so.
 pub(crate) async fn measure(
     broker: Broker,
     servers: usize,
     subscribers: &[usize],
     effort: &Effort,
     progress: &mut Progress,
-) -> anyhow::Result<(Vec<f64>, Vec<String>)> {
+) -> anyhow::Result<(Vec<Measured>, Vec<String>)> {
     let options =
         LabOptions { servers, server_binary: effort.server_binary.clone(), broker, ..LabOptions::default() };
     let lab = Lab::start(options).await?;
     let target = Target::on(&lab);
-    let (mut bytes, mut invalid) = (Vec::new(), Vec::new());
+    let (mut measured, mut invalid) = (Vec::new(), Vec::new());
     for &subscribers in subscribers {
         let name = broker.name();
         progress.say(&format!("{name}, {servers} servers, {subscribers} subscribers a channel"));
         let workload = effort.workload(servers, subscribers);
-        let before = sent_bytes(lab.redis_url()).await?;
+        let before = sent_bytes(&lab).await?;
         let outcome = run::run(&workload, &target, Telemetry::default(), progress).await?;
-        let sent = sent_bytes(lab.redis_url()).await? - before;
+        let sent = sent_bytes(&lab).await? - before;
         let audit = audit(&outcome.evidence);
         let planned = u64::from(Plan::new(&workload).messages());
         let reasons = validity::reasons(Some(planned), &audit, &Latencies::of(&outcome), &outcome.flaws);
@@ -74,12 +83,23 @@ pub(crate) async fn measure(
         invalid.extend(
             reasons.map(|why| format!("{name}, {servers} servers, {subscribers} subscribers: {why}")),
         );
-        bytes.push(sent as f64 / audit.acknowledged.max(1) as f64);
+        let bytes = sent as f64 / audit.acknowledged.max(1) as f64;
+        measured.push(Measured { bytes, channels: outcome.evidence.channels });
     }
-    Ok((bytes, invalid))
+    Ok((measured, invalid))
 }
 
-async fn sent_bytes(url: &str) -> anyhow::Result<u64> {
+/// All that was sent so far: by the one Redis, or by all nodes of the cluster.
+async fn sent_bytes(lab: &Lab) -> anyhow::Result<u64> {
+    let urls: Vec<&str> = match lab.backend() {
+        Backend::Redis(redis) => vec![redis.url()],
+        Backend::Cluster(cluster) => cluster.nodes().iter().map(Redis::url).collect(),
+        Backend::Kafka(_) => bail!("Kafka isn't asked how much it has sent"),
+    };
+    Ok(try_join_all(urls.into_iter().map(sent_by)).await?.into_iter().sum())
+}
+
+async fn sent_by(url: &str) -> anyhow::Result<u64> {
     let mut connection = redis::Client::open(url)?.get_multiplexed_async_connection().await?;
     let info: String = redis::cmd("INFO").arg("stats").query_async(&mut connection).await?;
     let line = info.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:"));

@@ -1,9 +1,11 @@
-//! `bandwidth`: what does a topic for each channel save?
+//! `bandwidth`: what do topics for each channel, and for partitions, save?
 
 use std::time::Duration;
 
+use hopline::protocol::ChannelName;
+
 use crate::{
-    bandwidth::{BandwidthArgs, Effort, Point, expected_saving, measure},
+    bandwidth::{BandwidthArgs, Effort, Measured, Point, Saving, expected_saving, measure},
     exit::Exit,
     lab::Broker,
     machine::Machine,
@@ -30,18 +32,27 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
             .map(|&count| usize::from(count))
             .filter(|count| *count <= servers)
             .collect();
-        let (one, why) = measure(Broker::Redis, servers, &subscribers, &effort, &mut progress).await?;
-        invalid.extend(why);
-        let (each, why) =
-            measure(Broker::RedisChannels, servers, &subscribers, &effort, &mut progress).await?;
-        invalid.extend(why);
-        points.extend(subscribers.iter().zip(one.iter().zip(&each)).map(|(&subscribers, (one, each))| {
+        let mut measured = Vec::new();
+        for broker in [Broker::Redis, Broker::RedisChannels, Broker::RedisSharded] {
+            let (of_broker, why) = measure(broker, servers, &subscribers, &effort, &mut progress).await?;
+            measured.push(of_broker);
+            invalid.extend(why);
+        }
+        points.extend(subscribers.iter().enumerate().map(|(index, &subscribers)| {
+            let [one, each, partitions] = [0, 1, 2].map(|broker: usize| &measured[broker][index]);
+            let layout = effort.workload(servers, subscribers).layout;
+            let saving = |measured: &Measured, topics: Vec<usize>| {
+                Saving::new(measured.bytes, one.bytes, expected_saving(&layout, servers, &topics))
+            };
             Point {
                 servers,
                 subscribers,
-                one_topic_bytes: *one,
-                each_channel_bytes: *each,
-                expected: expected_saving(&effort.workload(servers, subscribers).layout, servers),
+                one_topic_bytes: one.bytes,
+                each_channel: saving(each, (0..each.channels.len()).collect()),
+                partitions: saving(
+                    partitions,
+                    partitions.channels.iter().map(|name| partition(name)).collect(),
+                ),
             }
         }));
     }
@@ -62,4 +73,11 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
     };
     publish(&report, args.json.as_deref())?;
     Ok(result.exit())
+}
+
+/// The partition of a channel, of as many as servers have unless they are told otherwise.
+fn partition(channel: &str) -> usize {
+    const PARTITIONS: u16 = 128;
+    let channel: ChannelName = channel.parse().expect("the servers have taken the name");
+    usize::from(channel.partition(PARTITIONS))
 }

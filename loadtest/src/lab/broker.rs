@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{folder::Folder, kafka::Kafka, redis::Redis};
+use super::{cluster::Cluster, folder::Folder, kafka::Kafka, redis::Redis};
 
 /// The servers' way to one another, as `hopline serve --broker` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Broker {
     Redis,
     /// A topic for each channel.
     RedisChannels,
+    /// Partitions of the channels on a Redis Cluster.
+    RedisSharded,
     /// A transactional outbox and Kafka, woken by each commit.
     Kafka,
     /// The same as the decision describes it: the outbox is looked at once a second.
@@ -27,8 +29,14 @@ pub enum Broker {
 
 impl Broker {
     /// All of them, the simplest first.
-    pub const ALL: &[Self] =
-        &[Self::Local, Self::Redis, Self::RedisChannels, Self::Kafka, Self::KafkaAsWritten];
+    pub const ALL: &[Self] = &[
+        Self::Local,
+        Self::Redis,
+        Self::RedisChannels,
+        Self::RedisSharded,
+        Self::Kafka,
+        Self::KafkaAsWritten,
+    ];
 
     /// The name that servers know.
     pub const fn name(self) -> &'static str {
@@ -36,6 +44,7 @@ impl Broker {
             Self::Local => "local",
             Self::Redis => "redis",
             Self::RedisChannels => "redis-channels",
+            Self::RedisSharded => "redis-sharded",
             Self::Kafka => "kafka",
             Self::KafkaAsWritten => "kafka-as-written",
         }
@@ -43,7 +52,7 @@ impl Broker {
 
     /// Whether it is carried by Redis.
     pub(crate) const fn is_redis(self) -> bool {
-        matches!(self, Self::Redis | Self::RedisChannels)
+        matches!(self, Self::Redis | Self::RedisChannels | Self::RedisSharded)
     }
 
     /// Whether it is carried by Kafka.
@@ -72,6 +81,8 @@ impl Broker {
 pub enum Backend {
     /// One Redis.
     Redis(Redis),
+    /// A Redis Cluster.
+    Cluster(Cluster),
     /// One Kafka.
     Kafka(Kafka),
 }
@@ -82,6 +93,7 @@ impl Backend {
         match broker {
             Broker::Local => Ok(None),
             Broker::Redis | Broker::RedisChannels => Ok(Some(Self::Redis(Redis::launch(folder).await?))),
+            Broker::RedisSharded => Ok(Some(Self::Cluster(Cluster::launch(folder).await?))),
             Broker::Kafka | Broker::KafkaAsWritten => Ok(Some(Self::Kafka(Kafka::launch(folder).await?))),
         }
     }
@@ -90,6 +102,7 @@ impl Backend {
     pub(super) fn server_env(&self) -> Vec<(String, String)> {
         match self {
             Self::Redis(redis) => vec![("REDIS_URL".to_owned(), redis.url().to_owned())],
+            Self::Cluster(cluster) => vec![("REDIS_URL".to_owned(), cluster.urls())],
             Self::Kafka(kafka) => vec![("KAFKA_BROKERS".to_owned(), kafka.address())],
         }
     }
@@ -98,6 +111,7 @@ impl Backend {
     pub fn pids(&self) -> Vec<u32> {
         match self {
             Self::Redis(redis) => redis.pid().into_iter().collect(),
+            Self::Cluster(cluster) => cluster.nodes().iter().filter_map(Redis::pid).collect(),
             Self::Kafka(kafka) => kafka.pid().into_iter().collect(),
         }
     }
@@ -106,6 +120,7 @@ impl Backend {
     pub async fn start(&self) -> anyhow::Result<()> {
         match self {
             Self::Redis(redis) => redis.start().await,
+            Self::Cluster(cluster) => cluster.start().await,
             Self::Kafka(kafka) => kafka.start().await,
         }
     }
@@ -114,6 +129,7 @@ impl Backend {
     pub fn kill(&self) {
         match self {
             Self::Redis(redis) => redis.kill(),
+            Self::Cluster(cluster) => cluster.nodes().iter().for_each(Redis::kill),
             Self::Kafka(kafka) => kafka.kill(),
         }
     }
@@ -122,6 +138,7 @@ impl Backend {
     pub fn freeze(&self) {
         match self {
             Self::Redis(redis) => redis.freeze(),
+            Self::Cluster(cluster) => cluster.nodes().iter().for_each(Redis::freeze),
             Self::Kafka(kafka) => kafka.freeze(),
         }
     }
@@ -130,6 +147,7 @@ impl Backend {
     pub fn thaw(&self) {
         match self {
             Self::Redis(redis) => redis.thaw(),
+            Self::Cluster(cluster) => cluster.nodes().iter().for_each(Redis::thaw),
             Self::Kafka(kafka) => kafka.thaw(),
         }
     }

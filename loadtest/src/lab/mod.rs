@@ -5,6 +5,7 @@
 mod auth;
 mod binary;
 mod broker;
+mod cluster;
 mod exporters;
 mod folder;
 pub mod jaeger;
@@ -31,6 +32,7 @@ use futures_util::future::try_join_all;
 
 use auth::LabIssuer;
 pub use broker::{Backend, Broker};
+pub use cluster::Cluster;
 use folder::Folder;
 pub use jaeger::Jaeger;
 pub use kafka::Kafka;
@@ -244,6 +246,17 @@ impl Lab {
         }
     }
 
+    /// The lab's own Redis Cluster.
+    ///
+    /// # Panics
+    /// If the lab has none: see [`LabOptions::broker`].
+    pub fn cluster(&self) -> &Cluster {
+        match &self.backend {
+            Some(Backend::Cluster(cluster)) => cluster,
+            _ => panic!("the lab has no Redis Cluster of its own"),
+        }
+    }
+
     /// What runs between the servers, of the lab's own; none if there is nothing, or it was given.
     pub(crate) fn private_backend(&self) -> Option<&Backend> {
         self.backend.as_ref()
@@ -267,7 +280,7 @@ impl Lab {
         }
     }
 
-    /// The Redis that the servers use; empty if they use none.
+    /// The one Redis that the servers use; empty if they use none, or a cluster.
     pub fn redis_url(&self) -> &str {
         self.private_redis().map_or_else(|| self.options.given_redis().unwrap_or_default(), Redis::url)
     }

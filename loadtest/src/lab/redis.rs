@@ -37,19 +37,34 @@ pub struct Redis {
 
 impl Redis {
     pub(super) async fn launch(folder: &Arc<Folder>) -> anyhow::Result<Self> {
-        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-        let password = uuid::Uuid::new_v4().simple().to_string();
-        let redis = Self {
-            process: Process::new(Role::Redis, "Redis", "redis.log", folder),
-            binary: find_program("redis-server", HOW_TO_INSTALL)?,
-            config: folder.path().join("redis.conf"),
-            addr,
-            url: format!("redis://:{password}@{addr}/"),
-            password,
-        };
-        redis.write_config(folder)?;
+        let redis = Self::place(folder, "redis", &new_password(), "")?;
         redis.start().await?;
         Ok(redis)
+    }
+
+    /// A place for one that is still to be started. `name` is that of its files; `further` are lines of its configuration.
+    pub(super) fn place(
+        folder: &Arc<Folder>,
+        name: &str,
+        password: &str,
+        further: &str,
+    ) -> anyhow::Result<Self> {
+        let addr = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let redis = Self {
+            process: Process::new(Role::Redis, "Redis", &format!("{name}.log"), folder),
+            binary: find_program("redis-server", HOW_TO_INSTALL)?,
+            config: folder.path().join(format!("{name}.conf")),
+            addr,
+            url: format!("redis://:{password}@{addr}/"),
+            password: password.to_owned(),
+        };
+        redis.write_config(folder, further)?;
+        Ok(redis)
+    }
+
+    /// Where it listens.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Where it listens, with its password.
@@ -62,7 +77,7 @@ impl Redis {
         self.process.pid()
     }
 
-    /// Starts it on the same port, empty, and waits until it answers.
+    /// Starts it on the same port, empty, and waits until it answers. It must not be running.
     pub async fn start(&self) -> anyhow::Result<()> {
         let mut command = Command::new(&self.binary);
         command.arg(&self.config);
@@ -90,9 +105,9 @@ impl Redis {
         self.process.log()
     }
 
-    fn write_config(&self, folder: &Folder) -> anyhow::Result<()> {
+    fn write_config(&self, folder: &Folder, further: &str) -> anyhow::Result<()> {
         let config = format!(
-            "bind {}\nport {}\nrequirepass {}\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n",
+            "bind {}\nport {}\nrequirepass {}\ndir {}\nsave \"\"\nappendonly no\ndaemonize no\n{further}",
             self.addr.ip(),
             self.addr.port(),
             self.password,
@@ -111,6 +126,11 @@ impl Redis {
         stream.read_exact(&mut answer).ok()?;
         (&answer == b"+OK\r\n").then_some(())
     }
+}
+
+/// A password that no one else knows.
+pub(super) fn new_password() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
 }
 
 /// The version of the Redis that a lab would use.

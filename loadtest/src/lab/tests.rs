@@ -88,3 +88,20 @@ fn nodes_have_distinct_names_however_many_there_are() {
     assert_eq!(node_names(3), ["a", "b", "c"]);
     assert_eq!(node_names(28)[25..], ["z", "a1", "b1"]);
 }
+
+#[tokio::test]
+async fn a_cluster_fails_over_to_a_replica_and_comes_back_whole() {
+    let options = LabOptions { servers: 0, broker: Broker::RedisSharded, ..LabOptions::default() };
+    let lab = Lab::start(options).await.unwrap();
+    let cluster = lab.cluster();
+    let first = cluster.master_of("{topic}").await.unwrap();
+    first.kill();
+    let limit = Duration::from_secs(30);
+    let replaced = async { while std::ptr::eq(cluster.master_of("{topic}").await.unwrap(), first) {} };
+    tokio::time::timeout(limit, replaced).await.unwrap();
+    cluster.start().await.unwrap();
+    assert_eq!(lab.broker_pids().len(), 6);
+    let second = cluster.master_of("{topic}").await.unwrap();
+    cluster.move_slot_of("{topic}").await.unwrap();
+    assert!(!std::ptr::eq(cluster.master_of("{topic}").await.unwrap(), second));
+}

@@ -31,6 +31,7 @@ pub(crate) const fn components(broker: Broker) -> &'static [&'static str] {
     match broker {
         Broker::Local => &["PostgreSQL"],
         Broker::Redis | Broker::RedisChannels => &["PostgreSQL", "Redis"],
+        Broker::RedisSharded => &["PostgreSQL", "Redis Cluster"],
         Broker::Kafka | Broker::KafkaAsWritten => &["PostgreSQL", "outbox", "relay", "Kafka"],
     }
 }

@@ -9,7 +9,10 @@ use super::{
     Conclusion, Report, Style,
     terminal::{ending, line, machine, right},
 };
-use crate::{bandwidth::Point, machine::Machine};
+use crate::{
+    bandwidth::{Point, Saving},
+    machine::Machine,
+};
 
 /// The report of `bandwidth`.
 #[derive(Clone, Debug, Serialize)]
@@ -36,38 +39,52 @@ impl Report for BandwidthReport {
             "servers",
             "subscribers a channel",
             "one topic, B a message",
-            "a topic each, B a message",
+            "a topic each",
+            "saved",
+            "by the model",
+            "80 %",
+            "partitions",
             "saved",
             "by the model",
             "80 %",
         ];
         let mut table = style.table(presets::NOTHING, &header);
         for point in &self.points {
-            let claim =
-                if point.is_as_claimed() { ("holds", Color::Green) } else { ("doesn't hold", Color::Red) };
-            table.add_row([
+            let mut row = vec![
                 right(&point.servers.to_string()),
                 right(&point.subscribers.to_string()),
                 right(&format!("{:.0}", point.one_topic_bytes)),
-                right(&format!("{:.0}", point.each_channel_bytes)),
-                right(&percent(point.saved())),
-                expected(point, style),
-                style.coloured(claim.0, claim.1),
-            ]);
+            ];
+            row.extend(cells(&point.each_channel, style));
+            row.extend(cells(&point.partitions, style));
+            table.add_row(row);
         }
         let _ = writeln!(text, "\n{table}\n");
         let _ = writeln!(
             text,
-            "Bytes that Redis sent, all of them. The model: 1 − the share of servers with a subscriber of the channel."
+            "Bytes that Redis sent, all of them, and all nodes of the cluster. The model: 1 − the share of servers with a subscriber \
+             of the channel, or of its partition."
         );
         ending(&mut text, self.result, &self.invalid);
         text
     }
 }
 
-fn expected(point: &Point, style: Style) -> Cell {
-    let text = percent(point.expected);
-    if point.is_as_expected() { right(&text) } else { style.coloured(&format!("{text} MISSED"), Color::Red) }
+/// Bytes, the share saved, that by the model, and whether the claim holds.
+fn cells(saving: &Saving, style: Style) -> [Cell; 4] {
+    let claim = if saving.is_as_claimed() { ("holds", Color::Green) } else { ("doesn't hold", Color::Red) };
+    let expected = percent(saving.expected);
+    let expected = if saving.is_as_expected() {
+        right(&expected)
+    } else {
+        style.coloured(&format!("{expected} MISSED"), Color::Red)
+    };
+    [
+        right(&format!("{:.0}", saving.bytes)),
+        right(&percent(saving.saved)),
+        expected,
+        style.coloured(claim.0, claim.1),
+    ]
 }
 
 fn percent(share: f64) -> String {

@@ -1,80 +1,113 @@
-//! Redis Pub/Sub: with one topic, of which every server receives everything, or with a topic for each channel, of which
-//! a server receives what its clients want.
+//! Redis Pub/Sub: with one topic, of which every server receives everything; with a topic for each channel, of which a
+//! server receives what its clients want; or with partitions of the channels, spread over a cluster.
 //!
-//! A supervisor opens sessions for as long as the server runs. It does not use the crate's `ConnectionManager`, which
-//! would publish into a reconnection that takes seconds, ignores refused re-subscriptions, and notices a frozen Redis
-//! as little as TCP does.
+//! A supervisor opens sessions for as long as the server runs. It uses neither the crate's `ConnectionManager` nor its
+//! cluster client, which would publish into a reconnection that takes seconds, ignore refused re-subscriptions, and notice
+//! a frozen Redis as little as TCP does. A Redis that stands alone is a cluster of one node, whose map is known.
 
+mod nodes;
 mod session;
+mod slots;
+mod supervisor;
 mod topics;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use redis::{RedisResult, aio::MultiplexedConnection};
+use futures_util::future::join_all;
+use redis::{Pipeline, aio::MultiplexedConnection};
 use tokio::{
-    sync::{Notify, mpsc, watch},
-    time::{sleep, timeout},
+    sync::{mpsc, watch},
+    time::timeout,
 };
 
 use super::{Broker, BrokerEvent, Envelope, PublishError};
 use crate::{
     config,
     protocol::ChannelName,
-    telemetry::{
-        labels::{BrokerLoss, Direction},
-        metrics::metrics,
-    },
+    telemetry::{labels::Direction, metrics::metrics},
 };
-use session::{ANSWER_TIMEOUT, Session};
-use topics::{Request, Topics};
-
-const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
+use nodes::{Nodes, Routes};
+use session::{ANSWER_TIMEOUT, Verbs};
+use supervisor::{Signs, Supervisor, is_moved};
+use topics::Topics;
 
 /// See the module.
 pub(super) struct RedisBroker {
     topics: Arc<Topics>,
+    verbs: &'static Verbs,
     publish_timeout: Duration,
-    /// The publishing connection of the session that stands, if one does.
-    publisher: watch::Receiver<Option<MultiplexedConnection>>,
-    deaf: Arc<Notify>,
+    routes: watch::Receiver<Arc<Routes>>,
+    signs: Arc<Signs>,
 }
 
 impl RedisBroker {
     /// Starts the supervisor, which ends when the receiver of `events` is dropped.
     pub(super) fn start(config: config::Redis, events: mpsc::Sender<BrokerEvent>) -> Self {
-        let (publisher_slot, publisher) = watch::channel(None);
+        let (routes_slot, routes) = watch::channel(Arc::default());
         let (topics, requests) = Topics::new(config.topics.clone());
         let broker = Self {
             topics: Arc::new(topics),
+            verbs: Verbs::of(&config.topics),
             publish_timeout: config.publish_timeout,
-            publisher,
-            deaf: Arc::default(),
+            routes,
+            signs: Arc::default(),
         };
-        let (topics, deaf) = (broker.topics.clone(), broker.deaf.clone());
-        tokio::spawn(Supervisor { config, events, publisher_slot, topics, requests, deaf }.run());
+        let supervisor = Supervisor {
+            nodes: Nodes::new(config, events.clone()),
+            events,
+            topics: broker.topics.clone(),
+            requests,
+            routes: routes_slot,
+            signs: broker.signs.clone(),
+        };
+        tokio::spawn(supervisor.run());
         broker
+    }
+
+    /// Sends what one node takes of a batch.
+    async fn send(
+        &self,
+        mut connection: MultiplexedConnection,
+        commands: Pipeline,
+    ) -> Result<(), PublishError> {
+        match timeout(self.publish_timeout, commands.query_async::<()>(&mut connection)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "publish failed");
+                if is_moved(&error) {
+                    self.signs.moved.notify_waiters();
+                }
+                Err(PublishError::Failed)
+            }
+            Err(_) => Err(PublishError::Failed),
+        }
     }
 }
 
 #[async_trait]
 impl Broker for RedisBroker {
+    /// Nodes don't wait for one another. A channel is always the same node's, so it keeps its order.
     async fn publish(&self, batch: &[Envelope]) -> Result<(), PublishError> {
-        let mut connection = self.publisher.borrow().clone().ok_or(PublishError::Down)?;
-        let mut pipeline = redis::pipe();
+        let routes = self.routes.borrow().clone();
+        let mut by_node = HashMap::new();
+        let mut result = Ok(());
         for envelope in batch {
+            let topic = self.topics.of(&envelope.message.channel);
+            let Some((node, connection)) = routes.of(&topic) else {
+                result = Err(PublishError::Down);
+                continue;
+            };
             let payload = envelope.encode();
             metrics().broker_bytes.of(Direction::Out).increment(payload.len() as u64);
-            pipeline.publish(self.topics.of(&envelope.message.channel), payload).ignore();
+            let (_, commands) = by_node.entry(node).or_insert_with(|| (connection.clone(), Pipeline::new()));
+            commands.cmd(self.verbs.publish).arg(topic).arg(payload).ignore();
         }
-        match timeout(self.publish_timeout, pipeline.query_async::<()>(&mut connection)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "publish failed");
-                Err(PublishError::Failed)
-            }
-            Err(_) => Err(PublishError::Failed),
+        if result.is_err() && !by_node.is_empty() {
+            result = Err(PublishError::Failed);
         }
+        let sent = by_node.into_values().map(|(connection, commands)| self.send(connection, commands));
+        join_all(sent).await.into_iter().collect::<Result<(), _>>().and(result)
     }
 
     async fn subscribe(&self, channel: &ChannelName) {
@@ -94,66 +127,10 @@ impl Broker for RedisBroker {
     }
 
     fn is_connected(&self) -> bool {
-        self.publisher.borrow().is_some()
+        self.routes.borrow().complete
     }
 
     fn reconnect(&self) {
-        self.deaf.notify_waiters();
-    }
-}
-
-struct Supervisor {
-    config: config::Redis,
-    events: mpsc::Sender<BrokerEvent>,
-    publisher_slot: watch::Sender<Option<MultiplexedConnection>>,
-    topics: Arc<Topics>,
-    requests: mpsc::Receiver<Request>,
-    deaf: Arc<Notify>,
-}
-
-impl Supervisor {
-    async fn run(mut self) {
-        while !self.events.is_closed() {
-            match self.open().await {
-                Ok(session) => self.keep(session).await,
-                Err(error) => {
-                    tracing::warn!(%error, "Redis can't be reached; trying again");
-                    metrics().broker_losses.of(BrokerLoss::Closed).increment(1);
-                }
-            }
-            tokio::select! {
-                () = sleep(RECONNECT_PAUSE) => {}
-                () = self.events.closed() => {}
-            }
-        }
-    }
-
-    /// A session whose subscriptions Redis has confirmed.
-    async fn open(&self) -> RedisResult<Session> {
-        let mut session = Session::open(&self.config, &self.events).await?;
-        self.topics.subscribe_all(&mut session.subscriber).await?;
-        Ok(session)
-    }
-
-    /// Lets the server use a session for as long as it stands.
-    async fn keep(&mut self, session: Session) {
-        tracing::info!("subscribed to Redis");
-        self.publisher_slot.send_replace(Some(session.publisher.clone()));
-        metrics().broker_connected.set(1.0);
-        let _ = self.events.send(BrokerEvent::Restored).await;
-
-        let following = self.topics.follow(session.subscriber.clone(), &mut self.requests);
-        let loss = tokio::select! {
-            loss = session.broken(self.config.heartbeat) => loss,
-            _ = following => BrokerLoss::Closed,
-            () = self.deaf.notified() => BrokerLoss::Deaf,
-            () = self.events.closed() => return,
-        };
-
-        self.publisher_slot.send_replace(None);
-        metrics().broker_connected.set(0.0);
-        metrics().broker_losses.of(loss).increment(1);
-        tracing::warn!(reason = ?loss, "lost Redis; messages are healed from PostgreSQL meanwhile");
-        let _ = self.events.send(BrokerEvent::Lost).await;
+        self.signs.deaf.notify_waiters();
     }
 }

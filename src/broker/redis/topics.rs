@@ -1,40 +1,52 @@
 //! Which topics there are, and which of them a server is subscribed to.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use redis::{RedisResult, aio::MultiplexedConnection};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, interval},
 };
 
+use super::{
+    nodes::{Failure, Nodes},
+    session::Change,
+};
 use crate::{config, protocol::ChannelName};
 
-/// Topics that one command names.
-const TOPICS_AT_ONCE: usize = 512;
+/// Subscriptions that are asked for at once.
+const REQUESTS_AT_ONCE: usize = 512;
 /// Subscriptions that may wait for their command. Whoever has one more waits for room.
 const REQUESTS_MAX: usize = 1024;
-/// A channel without clients keeps its topic for so long: often they are back at once.
+/// A topic stays for so long after the last client of its channels: often they are back at once.
 const LINGER: Duration = Duration::from_secs(2);
 /// How often topics are looked for that have lingered.
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
 
-/// A channel whose topic is wanted, and whom to tell when it stands.
+/// A topic that is wanted, and whom to tell when it stands.
 pub(super) struct Request {
-    channel: ChannelName,
+    topic: String,
     stands: oneshot::Sender<()>,
 }
 
 /// See the module.
 pub(super) struct Topics {
     layout: config::Topics,
-    /// Since when no client wants a channel that has a topic here; none if one does.
-    wanted: Mutex<HashMap<ChannelName, Option<Instant>>>,
+    wanted: Mutex<HashMap<String, Wanted>>,
     requests: mpsc::Sender<Request>,
+}
+
+/// A topic that is subscribed to, or soon will be.
+#[derive(Default)]
+struct Wanted {
+    /// Those of its channels that local clients want.
+    channels: HashSet<ChannelName>,
+    /// Since when there are none.
+    lingers_since: Option<Instant>,
 }
 
 impl Topics {
@@ -49,76 +61,81 @@ impl Topics {
         match &self.layout {
             config::Topics::One(topic) => topic.clone(),
             config::Topics::EachChannel(prefix) => format!("{prefix}:{channel}"),
+            // The braces say that the number alone decides on the slot.
+            config::Topics::Partitions { prefix, count } => {
+                format!("{prefix}:{{{}}}", channel.partition(*count))
+            }
         }
     }
 
-    /// A client wants this channel. Asks for its topic where it has one of its own; the answer comes once it stands.
+    /// A client wants this channel. Asks for its topic, if not everything comes anyway; the answer comes once it stands.
     pub(super) async fn want(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
         if matches!(self.layout, config::Topics::One(_)) {
             return None;
         }
-        self.wanted().insert(channel.clone(), None);
+        let topic = self.of(channel);
+        {
+            let mut topics = self.lock();
+            let wanted = topics.entry(topic.clone()).or_default();
+            wanted.channels.insert(channel.clone());
+            wanted.lingers_since = None;
+        }
         let (stands, answer) = oneshot::channel();
-        let _ = self.requests.send(Request { channel: channel.clone(), stands }).await;
+        let _ = self.requests.send(Request { topic, stands }).await;
         Some(answer)
     }
 
     /// No client wants this channel any more.
     pub(super) fn unwant(&self, channel: &ChannelName) {
-        if let Some(since) = self.wanted().get_mut(channel) {
-            *since = Some(Instant::now());
+        if let Some(wanted) = self.lock().get_mut(&self.of(channel)) {
+            wanted.channels.remove(channel);
+            if wanted.channels.is_empty() {
+                wanted.lingers_since = Some(Instant::now());
+            }
         }
     }
 
-    /// Subscribes a new connection to all that is wanted.
-    pub(super) async fn subscribe_all(&self, connection: &mut MultiplexedConnection) -> RedisResult<()> {
-        let topics = match &self.layout {
+    /// All topics that have to come in.
+    pub(super) fn wanted(&self) -> Vec<String> {
+        match &self.layout {
             config::Topics::One(topic) => vec![topic.clone()],
-            config::Topics::EachChannel(_) => {
-                self.wanted().keys().map(|channel| self.of(channel)).collect::<Vec<_>>()
+            config::Topics::EachChannel(_) | config::Topics::Partitions { .. } => {
+                self.lock().keys().cloned().collect()
             }
-        };
-        for topics in topics.chunks(TOPICS_AT_ONCE) {
-            connection.subscribe(topics).await?;
         }
-        Ok(())
     }
 
     /// Subscribes to what is asked for, and unsubscribes from what has lingered. Returns when that fails.
     pub(super) async fn follow(
         &self,
-        mut connection: MultiplexedConnection,
+        nodes: &Nodes,
         requests: &mut mpsc::Receiver<Request>,
-    ) -> RedisResult<()> {
+    ) -> Result<Infallible, Failure> {
         let mut sweeps = interval(SWEEP_EVERY);
         let mut batch = Vec::new();
         loop {
             tokio::select! {
-                _ = requests.recv_many(&mut batch, TOPICS_AT_ONCE) => {
-                    let topics: Vec<String> = batch.iter().map(|request: &Request| self.of(&request.channel)).collect();
-                    connection.subscribe(topics).await?;
+                _ = requests.recv_many(&mut batch, REQUESTS_AT_ONCE) => {
+                    let topics: HashSet<&str> = batch.iter().map(|request: &Request| request.topic.as_str()).collect();
+                    let topics: Vec<String> = topics.into_iter().map(str::to_owned).collect();
+                    nodes.change(Change::Subscribe, &topics).await?;
                     for request in batch.drain(..) {
                         let _ = request.stands.send(());
                     }
                 }
-                _ = sweeps.tick() => {
-                    let topics = self.take_lingered();
-                    for topics in topics.chunks(TOPICS_AT_ONCE) {
-                        connection.unsubscribe(topics).await?;
-                    }
-                }
+                _ = sweeps.tick() => nodes.change(Change::Unsubscribe, &self.take_lingered()).await?,
             }
         }
     }
 
     fn take_lingered(&self) -> Vec<String> {
-        let has_lingered = |_: &ChannelName, since: &mut Option<Instant>| {
-            since.is_some_and(|since| since.elapsed() >= LINGER)
+        let has_lingered = |_: &String, wanted: &mut Wanted| {
+            wanted.lingers_since.is_some_and(|since| since.elapsed() >= LINGER)
         };
-        self.wanted().extract_if(has_lingered).map(|(channel, _)| self.of(&channel)).collect()
+        self.lock().extract_if(has_lingered).map(|(topic, _)| topic).collect()
     }
 
-    fn wanted(&self) -> MutexGuard<'_, HashMap<ChannelName, Option<Instant>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Wanted>> {
         self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use hopline_loadtest::lab::{Lab, Server};
+use hopline_loadtest::lab::{Broker, Lab, Redis, Server};
 use redis::aio::MultiplexedConnection;
 use reqwest::Url;
 
-use super::lab_with;
+use super::{lab_over, lab_with};
 
 const SUPERUSER_PASSWORD: &str = "superuser";
 
@@ -18,18 +18,32 @@ const SUPERUSER_PASSWORD: &str = "superuser";
 pub(crate) async fn lab_with_users() -> Lab {
     let lab = lab_with(0, &[]).await;
     make_roles(&lab);
-    let mut redis =
-        redis::Client::open(lab.redis_url()).unwrap().get_multiplexed_async_connection().await.unwrap();
+    make_users(lab.redis(), "redis-users.acl").await;
+    lab
+}
+
+/// The same on all nodes of a cluster, with the users that the stack has there.
+pub(crate) async fn cluster_with_users() -> Lab {
+    let lab = lab_over(Broker::RedisSharded, 0).await;
+    make_roles(&lab);
+    for node in lab.cluster().nodes() {
+        make_users(node, "redis-cluster-users.acl").await;
+    }
+    lab
+}
+
+async fn make_users(node: &Redis, file: &str) {
+    let client = redis::Client::open(node.url()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
     // The users of the stack take all rights from the one that the lab has.
     let superuser = format!("user superuser on >{SUPERUSER_PASSWORD} +@all ~* &*");
-    for line in superuser.lines().chain(redis_users().lines()) {
+    for line in superuser.lines().chain(redis_users(file).lines()) {
         let mut words = line.split(' ');
         assert_eq!(words.next(), Some("user"));
         let made: redis::RedisResult<()> =
             redis::cmd("ACL").arg("SETUSER").arg(words.collect::<Vec<_>>()).query_async(&mut redis).await;
         made.unwrap_or_else(|error| panic!("{line}: {error}"));
     }
-    lab
 }
 
 /// `hopline migrate`, as the owner of the schema.
@@ -45,12 +59,21 @@ pub(crate) async fn start_server(lab: &Lab, node: &str, args: &[&str]) -> Result
         "--no-migrate".to_owned(),
         format!("--database-url={}", database_url(lab, "hopline_server")),
         format!("--database-password-file={}", secret_file("postgres_server").display()),
-        format!("--redis-url=redis://server@{}/", authority(lab.redis_url())),
+        format!("--redis-url={}", redis_urls(lab)),
         format!("--redis-password-file={}", secret_file("redis_server").display()),
         "--redis-topic=hopline".to_owned(),
     ];
     let args: Vec<&str> = own.iter().map(String::as_str).chain(args.iter().copied()).collect();
     lab.start_server(node, &args).await.map_err(|error| error.to_string())
+}
+
+/// Where the stack's servers find Redis, or a cluster's nodes, in the lab; without a password.
+fn redis_urls(lab: &Lab) -> String {
+    let urls: Vec<&str> = match lab.broker() {
+        Broker::RedisSharded => lab.cluster().nodes().iter().map(Redis::url).collect(),
+        _ => vec![lab.redis_url()],
+    };
+    urls.into_iter().map(|url| format!("redis://server@{}/", authority(url))).collect::<Vec<_>>().join(",")
 }
 
 /// The stack's database in the lab's PostgreSQL, without a password.
@@ -90,9 +113,8 @@ fn make_roles(lab: &Lab) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn redis_users() -> String {
-    let script =
-        Command::new(compose("redis-users")).args([compose("redis-users.acl"), compose("secrets")]).output();
+fn redis_users(file: &str) -> String {
+    let script = Command::new(compose("redis-users")).args([compose(file), compose("secrets")]).output();
     let Output { status, stdout, stderr } = script.expect("the script runs");
     assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
     String::from_utf8(stdout).unwrap()

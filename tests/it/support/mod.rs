@@ -5,13 +5,12 @@ pub(crate) mod certificates;
 pub(crate) mod compose;
 pub(crate) mod dashboard;
 pub(crate) mod document;
-mod gate;
 pub(crate) mod load;
 mod wire;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};
 
-use hopline::protocol::{Ack, ClientFrame, ErrorCode, Message, ProtocolError, ServerFrame};
+use hopline::protocol::{Ack, ChannelName, ClientFrame, ErrorCode, Message, ProtocolError, ServerFrame};
 use hopline_loadtest::{
     client::{Client, Closed},
     lab::{Broker, Lab, LabOptions, Server},
@@ -21,7 +20,6 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-pub(crate) use gate::Gate;
 pub(crate) use wire::{Tampering, Wire};
 
 /// The longest that anything awaited may take. Only a failing test waits so long.
@@ -75,8 +73,25 @@ pub(crate) async fn lab_over(broker: Broker, servers: usize) -> Lab {
 pub(crate) fn topic(lab: &Lab, channel: &str) -> String {
     match lab.broker() {
         Broker::RedisChannels => format!("{}:{channel}", lab.redis_topic()),
+        Broker::RedisSharded => format!("{}:{{{}}}", lab.redis_topic(), partition(channel)),
         _ => lab.redis_topic().to_owned(),
     }
+}
+
+/// The partition of a channel, of as many as there usually are.
+pub(crate) fn partition(channel: &str) -> u16 {
+    channel.parse::<ChannelName>().unwrap().partition(128)
+}
+
+/// Publishes to a channel's topic behind the servers' back.
+pub(crate) async fn publish(lab: &Lab, channel: &str, payload: &[u8]) {
+    let topic = topic(lab, channel);
+    let (url, verb) = match lab.broker() {
+        Broker::RedisSharded => (lab.cluster().master_of(&topic).await.unwrap().url(), "SPUBLISH"),
+        _ => (lab.redis_url(), "PUBLISH"),
+    };
+    let mut connection = redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap();
+    let (): () = redis::cmd(verb).arg(topic).arg(payload).query_async(&mut connection).await.unwrap();
 }
 
 /// Fails the test if `future` takes too long.

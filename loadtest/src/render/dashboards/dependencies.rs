@@ -28,7 +28,7 @@ pub(super) fn broker() -> Vec<Panel> {
             "ops",
             "reason",
             &servers("hopline_broker_losses_total"),
-            "closed: it ended. heartbeat: it did not answer. deaf: it was up and brought nothing.",
+            "closed: it ended. heartbeat: it did not answer. deaf: it was up and brought nothing. moved: a slot is another node's.",
         )
         .size(6, 8),
         by(

@@ -24,7 +24,7 @@ pub(super) async fn execute(args: &DrillArgs) -> anyhow::Result<Exit> {
     let mut progress = Progress::new();
     let (mut reports, mut not_run) = (Vec::new(), Vec::new());
     for drill in args.drills() {
-        if let Some(why) = drill.fault.impossible() {
+        if let Some(why) = drill.impossible() {
             progress.say(&format!("{}: not run: {why}", drill.name));
             not_run.push(NotRun { name: drill.name, why, is_wrong: false });
             continue;

@@ -8,9 +8,9 @@ use crate::{
     cli::{AdrArgs, LabArgs},
     drill,
     exit::Exit,
-    lab::{self, Broker},
+    lab::Broker,
     machine::Machine,
-    options::{Cost, Outage, Round, Trial, judge, servers},
+    options::{Cost, Outage, Round, Trial, judge},
     plan::Workload,
     procfs,
     progress::Progress,
@@ -29,7 +29,8 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
         duration: Duration::from_secs(args.seconds),
         ..Workload::from(&args.load.workload)
     };
-    let (brokers, not_run): (Vec<Broker>, Vec<Broker>) = Broker::ALL.iter().partition(|it| can_be_run(**it));
+    let (brokers, not_run): (Vec<Broker>, Vec<Broker>) =
+        Broker::ALL.iter().partition(|it| it.impossible().is_none());
     let mut trials: Vec<Trial> = brokers.into_iter().map(Trial::new).collect();
     for round in 0..usize::from(args.rounds) {
         // Whatever drifts hits all alike, and none is always the first one.
@@ -54,7 +55,10 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
         workload,
         rounds: args.rounds,
         trials,
-        not_run: not_run.into_iter().map(Broker::name).collect(),
+        not_run: not_run
+            .into_iter()
+            .filter_map(|it| Some(format!("{}: {}", it.name(), it.impossible()?)))
+            .collect(),
         claims,
     };
     publish(&report, Some(args.json.as_deref().unwrap_or(Path::new("results/options.json"))))?;
@@ -63,12 +67,8 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     Ok(if args.exit_zero && is_proven { Exit::Pass } else { report.result.exit() })
 }
 
-fn can_be_run(broker: Broker) -> bool {
-    !broker.is_kafka() || lab::kafka::version().is_some()
-}
-
 fn lab_args(broker: Broker, args: &AdrArgs) -> LabArgs {
-    LabArgs { broker, servers: servers(broker), ..args.load.target.lab.clone() }
+    LabArgs { broker, servers: broker.usual_servers(), ..args.load.target.lab.clone() }
 }
 
 /// A load on a lab of its own.
@@ -95,7 +95,7 @@ async fn one_round(
 
 async fn outage(broker: Broker, args: &AdrArgs, progress: &mut Progress) -> anyhow::Result<Outage> {
     let binary = args.load.target.lab.server_binary.clone();
-    let drilled = drill::outage(broker, servers(broker), binary, progress).await?;
+    let drilled = drill::outage(broker, binary, progress).await?;
     let invalid = drill::reasons(&drilled, true);
     Ok(Outage { figures: drilled.figures, audit: drilled.audit, invalid })
 }

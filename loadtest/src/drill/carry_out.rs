@@ -5,11 +5,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Drill, Figures, QUIET_BEFORE, SERVERS, Sabotage, Seen, Sign, Site, Window, sign::Lookout};
+use super::{Drill, Figures, QUIET_BEFORE, Sabotage, Seen, Sign, Site, Window, sign::Lookout};
 use crate::{
     audit::{Audit, audit},
     clock::Clock,
-    lab::{Lab, LabOptions},
+    lab::{Broker, Lab, LabOptions},
     plan::Workload,
     preflight,
     progress::Progress,
@@ -67,7 +67,7 @@ pub(crate) async fn carry_out(
         survival: sabotage.map_or_else(Survival::default, Sabotage::survival),
     };
     let workload = load.workload();
-    preflight::check(&workload.layout, SERVERS)?;
+    preflight::check(&workload.layout, usize::from(drill.broker.usual_servers()))?;
     progress.step("starting the lab");
     let lab = start_lab(Some(drill), manner).await?;
     let strike = async |site: &mut Site<'_>, _| Box::pin(drill.fault.strike(site, load.fault)).await;
@@ -116,8 +116,10 @@ pub(crate) async fn start_lab(drill: Option<&Drill>, manner: &Manner) -> anyhow:
     let args = drill.map_or(&[][..], |drill| drill.server_args);
     let odd_args = drill.map_or(&[][..], |drill| drill.odd_server_args);
     let is_odd = !odd_args.is_empty();
+    let broker = drill.map_or(Broker::default(), |drill| drill.broker);
     let options = LabOptions {
-        servers: SERVERS - usize::from(is_odd),
+        broker,
+        servers: usize::from(broker.usual_servers()) - usize::from(is_odd),
         server_binary: manner.server_binary.clone(),
         server_args: ["--fault-switches"].iter().chain(args).map(ToString::to_string).collect(),
         database_bytes: drill.and_then(|drill| drill.database_bytes),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hopline::protocol::{CloseCode, ErrorCode};
 
 use super::{Bound, Drill, Fault, Load, Sabotage, Sign};
+use crate::lab::Broker;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Redis is back, and all is caught up; during its outage deliveries come through the database.
@@ -27,8 +28,9 @@ const USUAL: Drill = Drill {
     breaks: "",
     bounds: &[],
     signs: &[],
-    fault: Fault::RedisCrash,
+    fault: Fault::BrokerCrash,
     load: Load::USUAL,
+    broker: Broker::Redis,
     sabotage: Sabotage::NoHeal,
     server_args: &[],
     odd_server_args: &[],
@@ -42,7 +44,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         breaks: "Redis is killed and started again after 5 s",
         bounds: BROKER,
         signs: &[LOST, HEALED],
-        fault: Fault::RedisCrash,
+        fault: Fault::BrokerCrash,
         sabotage: Sabotage::NoHeal,
         ..USUAL
     },
@@ -51,7 +53,7 @@ pub(crate) const DRILLS: &[Drill] = &[
         breaks: "Redis stands still for 5 s, its connections open",
         bounds: BROKER,
         signs: &[Sign::Rises("hopline_broker_losses_total", "heartbeat"), HEALED],
-        fault: Fault::RedisFreeze,
+        fault: Fault::BrokerFreeze,
         sabotage: Sabotage::NoHeal,
         ..USUAL
     },
@@ -187,6 +189,44 @@ pub(crate) const DRILLS: &[Drill] = &[
         fault: Fault::SkewedClock,
         sabotage: Sabotage::LoseAndNoHeal,
         odd_server_args: &["--clock-shift-ms=50"],
+        ..USUAL
+    },
+    Drill {
+        name: "only-server-crash",
+        breaks: "the only server, without a broker, is killed and started again after 5 s",
+        bounds: &[RECOVERED],
+        signs: &[Sign::Losses(150)],
+        fault: Fault::ServerCrash,
+        broker: Broker::Local,
+        sabotage: Sabotage::NoRecovery,
+        ..USUAL
+    },
+    Drill {
+        name: "master-crash",
+        breaks: "one of three masters of a Redis Cluster is killed and started again after 5 s; its replica takes over",
+        bounds: BROKER,
+        signs: &[LOST, HEALED],
+        fault: Fault::MasterCrash,
+        broker: Broker::RedisSharded,
+        ..USUAL
+    },
+    Drill {
+        name: "kafka-crash",
+        breaks: "Kafka is killed and started again after 5 s",
+        bounds: BROKER,
+        signs: &[Sign::Rises("hopline_broker_losses_total", "heartbeat"), HEALED],
+        fault: Fault::BrokerCrash,
+        broker: Broker::Kafka,
+        ..USUAL
+    },
+    Drill {
+        name: "relay-crash",
+        breaks: "the server that relays the outbox dies between Kafka's acknowledgement and the removal of the rows",
+        bounds: &[RECOVERED, Bound::Healed(SECOND)],
+        signs: &[Sign::Losses(50), Sign::Rises("hopline_arrivals_total", "duplicate")],
+        fault: Fault::RelayCrash,
+        broker: Broker::Kafka,
+        sabotage: Sabotage::NoRecovery,
         ..USUAL
     },
 ];

@@ -25,13 +25,14 @@ pub(crate) use figures::Figures;
 pub(crate) use outage::outage;
 pub(crate) use sabotage::Sabotage;
 pub(crate) use sign::{Seen, Sign};
-pub(crate) use site::{Site, Window, pass};
+pub(crate) use site::{Site, Window};
 pub(crate) use validity::reasons;
 
-use crate::plan::{Bodies, Layout, Workload};
+use crate::{
+    lab::Broker,
+    plan::{Bodies, Layout, Workload},
+};
 
-/// Servers of a drill's lab.
-pub(crate) const SERVERS: usize = 3;
 /// From the first message until something breaks.
 pub(crate) const QUIET_BEFORE: Duration = Duration::from_secs(4);
 
@@ -48,6 +49,8 @@ pub(crate) struct Drill {
     pub(crate) signs: &'static [Sign],
     pub(crate) fault: Fault,
     pub(crate) load: Load,
+    /// The servers' way to one another.
+    pub(crate) broker: Broker,
     /// How the drill is made to fail.
     pub(crate) sabotage: Sabotage,
     /// Further flags of the servers.
@@ -56,6 +59,13 @@ pub(crate) struct Drill {
     pub(crate) odd_server_args: &'static [&'static str],
     /// The size of the filesystem that holds the database, if it is to be small.
     pub(crate) database_bytes: Option<u64>,
+}
+
+impl Drill {
+    /// Why it can't be carried out on this machine, if so.
+    pub(crate) fn impossible(&self) -> Option<String> {
+        self.broker.impossible().or_else(|| self.fault.impossible())
+    }
 }
 
 /// How much load there is meanwhile.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Conditions, Drilled, Load, Site, pass, under_load};
+use super::{Conditions, Drilled, Fault, Load, Site, under_load};
 use crate::{
     lab::{Broker, Lab, LabOptions},
     progress::Progress,
@@ -14,40 +14,18 @@ const LENGTH: Duration = Duration::from_secs(3);
 /// Kills it under load, and starts it again. Where there is nothing between servers, it is the server.
 pub(crate) async fn outage(
     broker: Broker,
-    servers: u16,
     server_binary: Option<PathBuf>,
     progress: &mut Progress,
 ) -> anyhow::Result<Drilled> {
     let options = LabOptions {
-        servers: usize::from(servers),
+        servers: usize::from(broker.usual_servers()),
         broker,
         server_binary,
         server_args: vec!["--fault-switches".to_owned()],
         ..LabOptions::default()
     };
     let lab = Lab::start(options).await?;
-    let strike = async |site: &mut Site<'_>, _| Box::pin(strike(site)).await;
+    let fault = if broker == Broker::Local { Fault::ServerCrash } else { Fault::BrokerCrash };
+    let strike = async |site: &mut Site<'_>, _| Box::pin(fault.strike(site, LENGTH)).await;
     under_load(&lab, Load::USUAL.quick().workload(), Conditions::default(), strike, progress).await
-}
-
-async fn strike(site: &mut Site<'_>) -> anyhow::Result<()> {
-    let lab = site.lab;
-    match lab.broker() {
-        Broker::Local => {
-            let server = lab.server("a");
-            let kill = async {
-                server.kill();
-                Ok(())
-            };
-            site.outage("the server is killed", kill, pass(LENGTH), server.start()).await
-        }
-        broker => {
-            let kill = async {
-                lab.backend().kill();
-                Ok(())
-            };
-            let label = format!("what carries {} is killed", broker.name());
-            site.outage(&label, kill, pass(LENGTH), lab.backend().start()).await
-        }
-    }
 }

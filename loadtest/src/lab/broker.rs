@@ -6,7 +6,12 @@ use anyhow::Context;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{cluster::Cluster, folder::Folder, kafka::Kafka, redis::Redis};
+use super::{
+    cluster::Cluster,
+    folder::Folder,
+    kafka::{self, Kafka},
+    redis::Redis,
+};
 
 /// The servers' way to one another, as `hopline serve --broker` names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
@@ -55,8 +60,22 @@ impl Broker {
         matches!(self, Self::Redis | Self::RedisChannels | Self::RedisSharded)
     }
 
+    /// How many servers meet over it where nothing else is asked for.
+    pub(crate) const fn usual_servers(self) -> u16 {
+        match self {
+            Self::Local => 1,
+            _ => 3,
+        }
+    }
+
+    /// Why this machine can't run it, if so.
+    pub(crate) fn impossible(self) -> Option<String> {
+        let is_missing = self.is_kafka() && kafka::version().is_none();
+        is_missing.then(|| "there is no Kafka here; `make kafka` brings it".to_owned())
+    }
+
     /// Whether it is carried by Kafka.
-    pub(crate) const fn is_kafka(self) -> bool {
+    const fn is_kafka(self) -> bool {
         matches!(self, Self::Kafka | Self::KafkaAsWritten)
     }
 

@@ -10,17 +10,6 @@ use hopline::hop::Hop;
 
 use crate::{lab::Broker, latency::Key};
 
-/// Servers of each option.
-const SERVERS: u16 = 3;
-
-/// How many servers an option has.
-pub(crate) const fn servers(broker: Broker) -> u16 {
-    match broker {
-        Broker::Local => 1,
-        _ => SERVERS,
-    }
-}
-
 /// Where the figures of `total` are.
 pub(crate) fn total() -> Key {
     trial::key(Hop::Total)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audit::Audit,
-    drill::{Bound, Check, Drill, Drilled, Figures, Manner, SERVERS, Window, reasons},
+    drill::{Bound, Check, Drill, Drilled, Figures, Manner, Window, reasons},
     machine::Machine,
     plan::Workload,
     soak::Soaked,
@@ -179,7 +179,7 @@ impl Report for DrillsReport {
         line(&mut text, "Machine", &machine(&self.machine));
         if let Some(drill) = self.drills.first() {
             let load = format!(
-                "{} messages/s to {SERVERS} servers on a lab; {}",
+                "{} messages/s to the servers of a lab; {}",
                 drill.workload.rate_per_s,
                 layout(&drill.workload.layout)
             );

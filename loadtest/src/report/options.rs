@@ -33,7 +33,7 @@ pub(crate) struct OptionsReport {
     pub(crate) rounds: u16,
     pub(crate) trials: Vec<Trial>,
     /// The options that this machine can't run.
-    pub(crate) not_run: Vec<&'static str>,
+    pub(crate) not_run: Vec<String>,
     pub(crate) claims: Vec<Judged>,
 }
 
@@ -120,7 +120,7 @@ impl Report for OptionsReport {
         }
         let _ = writeln!(text, "\nTimes in ms, processor time in µs a message, memory in MiB.\n{table}\n");
         for name in &self.not_run {
-            let _ = writeln!(text, "{name} was not run: there is no Kafka here; `make kafka` brings it.\n");
+            let _ = writeln!(text, "Not run: {name}.\n");
         }
         let _ = writeln!(text, "{}", claims(&self.claims, style));
         super::terminal::ending(&mut text, self.result, &self.invalid());

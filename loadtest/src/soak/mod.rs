@@ -13,9 +13,7 @@ use growth::Growth;
 
 use crate::{
     clock::Clock,
-    drill::{
-        Check, Conditions, Drilled, Fault, Load, Manner, QUIET_BEFORE, SERVERS, Site, start_lab, under_load,
-    },
+    drill::{Check, Conditions, Drilled, Fault, Load, Manner, QUIET_BEFORE, Site, start_lab, under_load},
     plan::Workload,
     preflight,
     progress::Progress,
@@ -35,8 +33,8 @@ const FOLLOWED: &str = "a";
 
 /// Faults that leave the lab as it was.
 const FAULTS: &[Fault] = &[
-    Fault::RedisCrash,
-    Fault::RedisFreeze,
+    Fault::BrokerCrash,
+    Fault::BrokerFreeze,
     Fault::RedisFlap,
     Fault::RedisDropsSubscriber,
     Fault::PostgresCrash,
@@ -67,9 +65,9 @@ pub(crate) async fn soak(
 ) -> anyhow::Result<Soaked> {
     let load = Load { rate_per_s: args.rate, ..Load::USUAL };
     let workload = Workload { duration: args.duration, ..load.workload() };
-    preflight::check(&workload.layout, SERVERS)?;
     progress.step("starting the lab");
     let lab = start_lab(None, manner).await?;
+    preflight::check(&workload.layout, lab.servers().len())?;
     let faults = chosen(seed, args.duration);
     let mut growth = Growth::default();
     let strike = async |site: &mut Site<'_>, clock: Clock| {

@@ -1,5 +1,6 @@
 //! What can be broken.
 
+mod broker;
 mod clients;
 mod postgres;
 mod redis;
@@ -13,8 +14,8 @@ use crate::lab::can_have_a_small_disk;
 /// A fault: broken and mended again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    RedisCrash,
-    RedisFreeze,
+    BrokerCrash,
+    BrokerFreeze,
     RedisFlap,
     RedisDropsSubscriber,
     PostgresCrash,
@@ -28,11 +29,13 @@ pub(crate) enum Fault {
     ClientStorm,
     PublishStorm,
     SkewedClock,
+    MasterCrash,
+    RelayCrash,
 }
 
 impl Fault {
     /// Why it can't be broken on this machine, if so.
-    pub(crate) fn impossible(self) -> Option<String> {
+    pub(super) fn impossible(self) -> Option<String> {
         match self {
             Self::DiskFull => can_have_a_small_disk().err().map(|error| error.to_string()),
             _ => None,
@@ -42,8 +45,10 @@ impl Fault {
     /// Breaks it for about so long; returns when all is whole again.
     pub(crate) async fn strike(self, site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
         match self {
-            Self::RedisCrash => redis::crash(site, length).await,
-            Self::RedisFreeze => redis::freeze(site, length).await,
+            Self::BrokerCrash => broker::crash(site, length).await,
+            Self::BrokerFreeze => broker::freeze(site, length).await,
+            Self::MasterCrash => broker::crash_master(site, length).await,
+            Self::RelayCrash => broker::crash_relay(site, length).await,
             Self::RedisFlap => redis::flap(site, length).await,
             Self::RedisDropsSubscriber => redis::drop_subscribers(site, length).await,
             Self::PostgresCrash => postgres::crash(site, length).await,

@@ -1,14 +1,11 @@
-//! Redis: gone, frozen, coming and going, or dropping its subscribers.
+//! Redis: coming and going, or dropping its subscribers.
 
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::time::sleep;
 
-use crate::{
-    drill::site::{Site, pass},
-    lab::Redis,
-};
+use crate::{drill::site::Site, lab::Redis};
 
 /// How long Redis is up and down in turn where it flaps.
 const FLAP: Duration = Duration::from_millis(500);
@@ -22,28 +19,6 @@ const USUAL_BUFFER: &str = "pubsub 33554432 8388608 60";
 
 /// What Redis logs then: not every version counts it.
 const OVERFLOW: &str = "overcoming of output buffer limits";
-
-pub(super) async fn crash(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
-    let redis = site.lab.redis();
-    let kill = async {
-        redis.kill();
-        Ok(())
-    };
-    site.outage("Redis killed", kill, pass(length), redis.start()).await
-}
-
-pub(super) async fn freeze(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
-    let redis = site.lab.redis();
-    let freeze = async {
-        redis.freeze();
-        Ok(())
-    };
-    let thaw = async {
-        redis.thaw();
-        Ok(())
-    };
-    site.outage("Redis frozen", freeze, pass(length), thaw).await
-}
 
 pub(super) async fn flap(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
     let redis = site.lab.redis();

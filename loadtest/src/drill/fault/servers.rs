@@ -2,6 +2,7 @@
 
 use std::{
     os::unix::process::ExitStatusExt,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -27,7 +28,9 @@ const SKEW_MS: std::ops::Range<u64> = 40..1_000;
 const SERIAL_DELAY_MS: u64 = 20;
 
 pub(super) async fn crash(site: &mut Site<'_>, length: Duration) -> anyhow::Result<()> {
-    let server = site.lab.server(VICTIM);
+    let servers = site.lab.servers();
+    let is_victim = |server: &&Arc<Server>| server.node() == VICTIM || servers.len() == 1;
+    let server = servers.iter().find(is_victim).context("the lab has no servers")?;
     let kill = async {
         server.kill();
         Ok(())

@@ -63,7 +63,7 @@ fn table(report: &OptionsReport) -> Markup {
             } } }
         } }
         @for name in &report.not_run {
-            p.about { (name) " was not run: there is no Kafka here; " code { "make kafka" } " brings it." }
+            p.about { "Not run: " (name) "." }
         }
     }
 }

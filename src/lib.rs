@@ -6,7 +6,7 @@
 //! client ──▶ connection ─▶ accept ─▶ persist ─▶ publish ─▶ [ broker ] ─▶ receive ─▶ send ──▶ clients
 //! ```
 //!
-//! [`server`] wires them; [`hop`] has the names of the stretches between them, and [`protocol`] what goes over
+//! With Kafka, [`outbox`] takes the place of [`publish`]. [`server`] wires them; [`hop`] has the names of the stretches between them, and [`protocol`] what goes over
 //! the wire. `docs/ARCHITECTURE.md` says what must always hold, and where.
 
 pub mod accept;
@@ -25,10 +25,12 @@ pub mod limit;
 pub mod listener;
 pub mod mint;
 pub mod operate;
+pub mod outbox;
 pub mod persist;
 pub mod protocol;
 pub mod publish;
 pub mod receive;
+pub mod replay;
 pub mod schema;
 pub mod send;
 pub mod server;

@@ -9,6 +9,7 @@ use hopline::{
     fault, mint,
     mint::TokenArgs,
     operate::{self, FaultArgs, HealthArgs},
+    replay::{self, ReplayArgs},
     schema, server, shutdown,
     telemetry::{logs, metrics, trace},
 };
@@ -43,6 +44,13 @@ enum Command {
         hopline fault lose 0.01               one message in a hundred does not come from Redis\n  \
         hopline fault clear")]
     Fault(FaultArgs),
+    /// Print what servers published to Kafka, as lines of JSON, up to now
+    #[command(after_help = "Examples:\n  \
+        hopline replay --kafka-brokers localhost:9092 --from-offset 0\n  \
+        hopline replay --kafka-brokers localhost:9092 --from-time 2026-08-01T12:00:00Z --channel general\n\n\
+        A channel's messages are in one partition, in order; partitions are read side by side. A message that was published \
+        twice, as after a crash, is there twice: the same channel and seq.")]
+    Replay(ReplayArgs),
     /// Make a token, for trying out a server with --auth jwt
     #[command(after_help = "Example:\n  \
         openssl rand -hex 32 > secret\n  \
@@ -63,6 +71,7 @@ fn main() -> ExitCode {
         }
         Command::Health(args) => ask(operate::health(&args)),
         Command::Fault(args) => ask(operate::fault(&args)),
+        Command::Replay(args) => replay::replay(&args),
         Command::Token(args) => mint::token(args).map_err(Into::into),
     };
     match done {

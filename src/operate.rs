@@ -93,6 +93,8 @@ enum Fault {
     AckBeforeCommit,
     /// Crash right after the next COMMIT, which is neither published nor answered
     CrashAfterCommit,
+    /// Crash right after the next publish from the outbox, where the messages stay
+    CrashAfterPublish,
 }
 
 /// Prints nothing if the server is ready.
@@ -165,6 +167,7 @@ fn switch(switches: &mut Switches, fault: &Fault) -> bool {
         Fault::NoHeal => switches.no_heal = true,
         Fault::AckBeforeCommit => switches.ack_before_commit = true,
         Fault::CrashAfterCommit => switches.crash_after_commit = true,
+        Fault::CrashAfterPublish => switches.crash_after_publish = true,
     }
     true
 }

@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{
-    broker::{Broker, Envelope, PublishError},
+    broker::{Broker, Envelope},
     clock,
     fault::{self, Queue},
     hop::Hop,
@@ -115,10 +115,7 @@ impl Publisher {
                 }
             }
             Err(error) => {
-                let reason = match error {
-                    PublishError::Down => DropReason::BrokerDown,
-                    PublishError::Failed => DropReason::PublishFailed,
-                };
+                let reason = error.reason();
                 metrics().dropped.of(reason).increment(envelopes.len() as u64);
                 for span in spans {
                     span.fail(reason.label(), acknowledged_us);

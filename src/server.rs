@@ -15,13 +15,14 @@ use crate::{
     accept::Accept,
     admin,
     auth::Auth,
-    broker,
+    broker::{self, Broker},
     config::Config,
     connection::Shared,
     health::{self, Health},
     history::Postgres,
     http, listener,
-    persist::Persist,
+    outbox::Outbox,
+    persist::{Committed, Persist},
     protocol::SenderName,
     publish::Publish,
     receive::{self, Receive},
@@ -97,7 +98,7 @@ struct Running {
     public: JoinHandle<()>,
     /// Each WebSocket connection is one of these.
     connections: TaskTracker,
-    /// `persist` and `publish`, which stop once `closing` is cancelled and all is committed and published.
+    /// `persist` and `publish` or `outbox`, which stop once `closing` is cancelled and all is committed and published.
     stages: JoinSet<()>,
     closing: CancellationToken,
     receiving: JoinHandle<()>,
@@ -121,11 +122,10 @@ impl Running {
         let receive =
             Receive::new(config.node.clone(), config.receive, broker.clone(), stored, waiting.clone());
         let receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
-        let (publish, publishing) = Publish::new(config.node.clone(), broker.clone());
-        stages.spawn(publishing);
-        let (committed, closing) = (move |batch| publish.hand_over(batch), CancellationToken::new());
+        let committed = onward(&config, &broker, &mut stages);
+        let (database, closing) = (&config.database.options, CancellationToken::new());
         let persist =
-            Persist::start(config.persist, &config.database.options, committed, &closing, &mut stages);
+            Persist::start(config.persist, database, move |batch| committed(batch), &closing, &mut stages);
 
         let connections = TaskTracker::new();
         let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
@@ -156,7 +156,7 @@ impl Running {
             biased;
             () = shutdown.cancelled() => Ok(()),
             _ = &mut self.receiving => Err(ServerError::Stage("receive")),
-            _ = self.stages.join_next() => Err(ServerError::Stage("persist or publish")),
+            _ = self.stages.join_next() => Err(ServerError::Stage("persist, publish or outbox")),
         }
     }
 
@@ -175,6 +175,23 @@ impl Running {
         self.receiving.abort();
         self.admin.abort();
         drained.map_err(|_| ServerError::Shutdown(limit))
+    }
+}
+
+/// Where committed batches go: to the broker, or to the relay, for which they are in the outbox already.
+fn onward(
+    config: &Config,
+    broker: &Arc<dyn Broker>,
+    stages: &mut JoinSet<()>,
+) -> Arc<dyn Fn(Vec<Committed>) + Send + Sync> {
+    let (node, broker) = (config.node.clone(), broker.clone());
+    if let Some(relay) = config.outbox {
+        let outbox = Outbox::start(node, relay, &config.database.options, broker, stages);
+        Arc::new(move |_| outbox.wake())
+    } else {
+        let (publish, publishing) = Publish::new(node, broker);
+        stages.spawn(publishing);
+        Arc::new(move |batch| publish.hand_over(batch))
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod envelope;
+mod kafka;
 mod local;
 mod redis;
 
@@ -13,8 +14,13 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 pub use envelope::{Envelope, MalformedEnvelope};
+pub use kafka::{ReplayError, Replayed, Start, replay};
 
-use crate::{config, protocol::ChannelName};
+use crate::{
+    config,
+    protocol::ChannelName,
+    telemetry::{labels::DropReason, trace},
+};
 
 /// Messages that may wait for `receive`. What does not fit is dropped, counted and healed.
 const EVENTS_MAX: usize = 4096;
@@ -62,6 +68,16 @@ pub enum PublishError {
     Failed,
 }
 
+impl PublishError {
+    /// What metrics and spans say of it.
+    pub fn reason(self) -> DropReason {
+        match self {
+            Self::Down => DropReason::BrokerDown,
+            Self::Failed => DropReason::PublishFailed,
+        }
+    }
+}
+
 /// What every broker can do.
 #[async_trait]
 pub trait Broker: Send + Sync {
@@ -87,8 +103,14 @@ pub trait Broker: Send + Sync {
 /// of its events is dropped.
 pub fn start(config: &config::Broker) -> (Arc<dyn Broker>, mpsc::Receiver<BrokerEvent>) {
     let (events, receiver) = mpsc::channel(EVENTS_MAX);
+    trace::carried_by(match config {
+        config::Broker::Local => "local",
+        config::Broker::Redis(_) => "redis",
+        config::Broker::Kafka(_) => "kafka",
+    });
     let broker: Arc<dyn Broker> = match config {
         config::Broker::Local => Arc::new(local::LocalBroker::start(events)),
+        config::Broker::Kafka(config) => Arc::new(kafka::KafkaBroker::start((**config).clone(), events)),
         config::Broker::Redis(config) => Arc::new(redis::RedisBroker::start((**config).clone(), events)),
     };
     (broker, receiver)

@@ -49,7 +49,8 @@ pub struct ServeArgs {
     pub(super) database_connections: String,
 
     /// The way between servers: `redis` (one topic), `redis-channels` (a topic for each channel), `redis-sharded` (partitions of the
-    /// channels on a Redis Cluster) or `local` (one server, no way)
+    /// channels on a Redis Cluster), `kafka` (fed from an outbox by a relay, which commits wake), `kafka-as-written` (the
+    /// relay looks each second) or `local` (one server, no way)
     #[arg(long, env = "HOPLINE_BROKER", value_name = "NAME", default_value = "redis")]
     pub(super) broker: String,
 
@@ -72,12 +73,14 @@ pub struct ServeArgs {
     /// Partitions of the channels for `redis-sharded`; all servers must have as many
     #[arg(long, env = "HOPLINE_REDIS_PARTITIONS", value_name = "N", default_value = "128")]
     pub(super) redis_partitions: String,
+    #[command(flatten)]
+    pub(super) kafka: KafkaArgs,
 
     /// Interval of the heartbeat on the broker connection
     #[arg(long, env = "HOPLINE_BROKER_HEARTBEAT_MS", value_name = "MS", default_value = "500")]
     pub(super) broker_heartbeat_ms: String,
 
-    /// Limit of a publish to the broker; what is late is healed by the receivers
+    /// Limit of a publish to the broker; what is late is healed by the receivers, or relayed again
     #[arg(long, env = "HOPLINE_PUBLISH_TIMEOUT_MS", value_name = "MS", default_value = "250")]
     pub(super) publish_timeout_ms: String,
 
@@ -233,4 +236,21 @@ pub struct DatabaseArgs {
     /// PEM file with further authorities that may vouch for PostgreSQL
     #[arg(long = "database-ca-file", env = "HOPLINE_DATABASE_CA_FILE", value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
+}
+
+/// How to reach Kafka.
+#[derive(Debug, Clone, Args)]
+pub struct KafkaArgs {
+    /// Kafka: some of its servers, which name the others
+    #[arg(long = "kafka-brokers", env = "KAFKA_BROKERS", value_name = "HOST:PORT,…")]
+    pub(super) brokers: Option<String>,
+
+    /// Kafka topic that all servers share; it is made if it is missing
+    #[arg(
+        long = "kafka-topic",
+        env = "HOPLINE_KAFKA_TOPIC",
+        value_name = "TOPIC",
+        default_value = "hopline"
+    )]
+    pub(super) topic: String,
 }

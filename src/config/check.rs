@@ -9,7 +9,7 @@ use std::{
 
 use uuid::Uuid;
 
-use super::{Client, Config, Persist, Receive, ServeArgs};
+use super::{Client, Config, Outbox, Persist, Receive, ServeArgs};
 use crate::{
     listener,
     protocol::{Limits, SenderName},
@@ -70,9 +70,14 @@ impl Checker {
         let http = self.http(args);
         let tls = self.tls(args);
         let database = self.database(&args.database, &args.database_connections);
-        let persist = self.persist(args);
+        let outbox = match args.broker.as_str() {
+            "kafka" => Some(Outbox { woken: true }),
+            "kafka-as-written" => Some(Outbox { woken: false }),
+            _ => None,
+        };
+        let persist = self.persist(args, outbox.is_some());
         let broker = self.broker(args);
-        let receive = self.receive(args);
+        let receive = self.receive(args, outbox);
         let client = self.client(args);
         let clock_shift_ms = self.clock_shift_ms(args);
         let auth = self.auth(args, listen);
@@ -89,6 +94,7 @@ impl Checker {
             migrate: !args.no_migrate,
             persist: persist?,
             broker: broker?,
+            outbox,
             receive: receive?,
             client: client?,
             auth: auth?,
@@ -107,7 +113,7 @@ impl Checker {
         Some(listener::Limits { connections_max: connections_max?, request_timeout: request_timeout? })
     }
 
-    fn persist(&mut self, args: &ServeArgs) -> Option<Persist> {
+    fn persist(&mut self, args: &ServeArgs, to_outbox: bool) -> Option<Persist> {
         let writers = self.number("--persist-writers", &args.persist_writers, 1..=64);
         let batch_max = self.number("--persist-batch-max", &args.persist_batch_max, 1..=4096);
         let queue_max = self.number("--persist-queue-max", &args.persist_queue_max, 1..=1_000_000);
@@ -119,16 +125,18 @@ impl Checker {
             queue_max: queue_max?,
             wait_max: wait_max?,
             timeout: timeout?,
+            to_outbox,
         })
     }
 
-    fn receive(&mut self, args: &ServeArgs) -> Option<Receive> {
+    fn receive(&mut self, args: &ServeArgs, outbox: Option<Outbox>) -> Option<Receive> {
         let gap_patience = self.millis("--gap-patience-ms", &args.gap_patience_ms, 0..=60_000);
         let check_interval = self.millis("--check-interval-ms", &args.check_interval_ms, 10..=600_000);
         let check_interval_down =
             self.millis("--check-interval-down-ms", &args.check_interval_down_ms, 10..=600_000);
         Some(Receive {
             gap_patience: gap_patience?,
+            relay_lag: outbox.map_or(Duration::ZERO, Outbox::lag),
             check_interval: check_interval?,
             check_interval_down: check_interval_down?,
         })

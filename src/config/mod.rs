@@ -4,13 +4,15 @@ mod args;
 mod auth;
 mod check;
 mod files;
+mod kafka;
+mod redis;
 mod services;
 
 use std::{net::SocketAddr, time::Duration};
 
 use sqlx::postgres::PgConnectOptions;
 
-pub use args::{DatabaseArgs, ServeArgs};
+pub use args::{DatabaseArgs, KafkaArgs, ServeArgs};
 pub use check::{ConfigErrors, Problem};
 
 use crate::{
@@ -41,6 +43,8 @@ pub struct Config {
     pub persist: Persist,
     /// The way between servers.
     pub broker: Broker,
+    /// The relay that feeds it; without one `publish` does.
+    pub outbox: Option<Outbox>,
     /// Order and healing.
     pub receive: Receive,
     /// Who comes in.
@@ -88,6 +92,8 @@ pub struct Persist {
     pub wait_max: Duration,
     /// How long a batch is tried, reconnections included, before its publishers are told `unavailable`.
     pub timeout: Duration,
+    /// Whether a relay publishes what is committed, from the outbox.
+    pub to_outbox: bool,
 }
 
 /// The way between servers.
@@ -97,6 +103,47 @@ pub enum Broker {
     Local,
     /// Redis Pub/Sub.
     Redis(Box<Redis>),
+    /// Apache Kafka, fed by a relay.
+    Kafka(Box<Kafka>),
+}
+
+/// A topic of Apache Kafka.
+#[derive(Debug, Clone)]
+pub struct KafkaTopic {
+    /// Where to ask for all servers of Kafka: HOST:PORT, and more after commas.
+    pub brokers: String,
+    /// The topic that servers share.
+    pub name: String,
+}
+
+/// Apache Kafka.
+#[derive(Debug, Clone)]
+pub struct Kafka {
+    /// Where messages go.
+    pub topic: KafkaTopic,
+    /// How long a publish waits for others to go with it; what librdkafka does by itself, if not said.
+    pub linger: Option<Duration>,
+    /// Metadata is asked for this often, and Kafka taken for lost if the answer takes as long again.
+    pub heartbeat: Duration,
+    /// How long a publish may take.
+    pub publish_timeout: Duration,
+}
+
+/// The relay from the outbox to the broker.
+#[derive(Debug, Clone, Copy)]
+pub struct Outbox {
+    /// Whether commits wake it. It looks every [`Self::LOOK_EVERY`] anyway.
+    pub woken: bool,
+}
+
+impl Outbox {
+    /// How often the relay looks by itself.
+    pub const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+    /// How long what is committed may wait for the relay while all is well.
+    pub(super) fn lag(self) -> Duration {
+        if self.woken { Duration::ZERO } else { 2 * Self::LOOK_EVERY }
+    }
 }
 
 /// Which topics there are.
@@ -119,7 +166,7 @@ pub enum Topics {
 #[derive(Clone)]
 pub struct Redis {
     /// Addresses and credentials: of one Redis, or of nodes of a cluster, of which any finds the others.
-    pub nodes: Vec<redis::Client>,
+    pub nodes: Vec<::redis::Client>,
     /// The topics that servers share.
     pub topics: Topics,
     /// A `PING` is sent this often, and the connection given up if the answer takes as long again.
@@ -130,7 +177,7 @@ pub struct Redis {
 
 impl std::fmt::Debug for Redis {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let address = |node: &redis::Client| node.get_connection_info().addr().to_string();
+        let address = |node: &::redis::Client| node.get_connection_info().addr().to_string();
         f.debug_struct("Redis")
             .field("addresses", &self.nodes.iter().map(address).collect::<Vec<_>>())
             .field("topics", &self.topics)
@@ -143,6 +190,8 @@ impl std::fmt::Debug for Redis {
 pub struct Receive {
     /// How long a gap may wait for the broker before it is healed from PostgreSQL.
     pub gap_patience: Duration,
+    /// How long the broker may need for what is committed, beside that: where the relay just looks now and then.
+    pub relay_lag: Duration,
     /// How often positions are compared with the channels' counters.
     pub check_interval: Duration,
     /// How often while the broker is down.

@@ -61,9 +61,18 @@ pub fn acks_before_commit() -> bool {
     FAULTS.get().is_some_and(|faults| faults.borrow().ack_before_commit)
 }
 
-/// Ends the process as a crash would, if that is switched on.
+/// Ends the process as a crash after a COMMIT would, if that is switched on.
 pub fn crash_after_commit() {
-    if FAULTS.get().is_some_and(|faults| faults.borrow().crash_after_commit) {
+    crash_if(|switches| switches.crash_after_commit);
+}
+
+/// Ends the process as a crash of the relay after a publish would, if that is switched on.
+pub fn crash_after_publish() {
+    crash_if(|switches| switches.crash_after_publish);
+}
+
+fn crash_if(is_on: impl Fn(&Switches) -> bool) {
+    if FAULTS.get().is_some_and(|faults| is_on(&faults.borrow())) {
         tracing::error!("crashing, as the fault switch says");
         std::process::abort();
     }

@@ -28,6 +28,8 @@ pub struct Switches {
     pub ack_before_commit: bool,
     /// The process aborts right after its next COMMIT, which it neither publishes nor answers.
     pub crash_after_commit: bool,
+    /// The process aborts right after the broker has acknowledged its next batch from the outbox, which stays there.
+    pub crash_after_publish: bool,
 }
 
 /// How messages are held in a hop.

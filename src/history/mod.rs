@@ -4,7 +4,7 @@ mod postgres;
 
 use async_trait::async_trait;
 
-pub use postgres::Postgres;
+pub use postgres::{Postgres, Row};
 
 use crate::protocol::{ChannelName, Message};
 

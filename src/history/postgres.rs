@@ -20,8 +20,9 @@ use crate::{
 /// Reads that take longer fail; who asked decides whether to ask again.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A message as a row has it.
 #[derive(FromRow)]
-struct Row {
+pub struct Row {
     channel: String,
     seq: i64,
     id: Uuid,

@@ -9,7 +9,7 @@ pub use bounds::BOUNDS_SECONDS;
 /// A stretch of a message's way from one client to another.
 ///
 /// [`Hop::CRITICAL_PATH`] lists those that follow one another; `publish` is a side branch that
-/// overlaps `broadcast`, and `total` spans them all.
+/// overlaps `broadcast`, and `total` spans them all. `outbox` is passed only where a relay feeds the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hop {
@@ -17,9 +17,11 @@ pub enum Hop {
     Accept,
     /// From there until its transaction has committed and its sequence number is known.
     Persist,
-    /// From the commit until the broker has acknowledged the publish.
+    /// From the commit until the relay hands it to the broker client. Without an outbox that is the same moment.
+    Outbox,
+    /// From there until the broker has acknowledged the publish.
     Publish,
-    /// From the commit, where the publish begins, until a server's subscriber has the message: one figure a server.
+    /// From where the publish begins until a server's subscriber has the message: one figure a server.
     Broadcast,
     /// From there until it is in order and its hand-over to the local recipients' queues begins.
     Receive,
@@ -31,18 +33,27 @@ pub enum Hop {
 
 impl Hop {
     /// Every hop, in the order of the path.
-    pub const ALL: [Self; 7] =
-        [Self::Accept, Self::Persist, Self::Publish, Self::Broadcast, Self::Receive, Self::Send, Self::Total];
+    pub const ALL: [Self; 8] = [
+        Self::Accept,
+        Self::Persist,
+        Self::Outbox,
+        Self::Publish,
+        Self::Broadcast,
+        Self::Receive,
+        Self::Send,
+        Self::Total,
+    ];
 
     /// The hops whose durations add up to `total`, each starting where the last one ended.
-    pub const CRITICAL_PATH: [Self; 5] =
-        [Self::Accept, Self::Persist, Self::Broadcast, Self::Receive, Self::Send];
+    pub const CRITICAL_PATH: [Self; 6] =
+        [Self::Accept, Self::Persist, Self::Outbox, Self::Broadcast, Self::Receive, Self::Send];
 
     /// The hop's name, as it is spelled everywhere.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "accept",
             Self::Persist => "persist",
+            Self::Outbox => "outbox",
             Self::Publish => "publish",
             Self::Broadcast => "broadcast",
             Self::Receive => "receive",

@@ -64,29 +64,42 @@ impl From<sqlx::Error> for Failure {
 }
 
 /// Appends a batch in one round trip: the statement is its own transaction. Answers in the batch's order.
-pub(super) async fn append(connection: &mut PgConnection, batch: &[Draft]) -> Result<Vec<Placed>, Failure> {
-    let placed = sqlx::query_as::<_, Placed>(
-        "SELECT seq, id, accepted_at_ms, repeated, conflict FROM append_messages($1, $2, $3, $4, $5, $6, $7)",
-    )
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    batch: &[Draft],
+    to_outbox: bool,
+) -> Result<Vec<Placed>, Failure> {
+    let append = sqlx::query_as::<_, Placed>(if to_outbox {
+        "SELECT seq, id, accepted_at_ms, repeated, conflict
+         FROM append_messages_to_outbox($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+    } else {
+        "SELECT seq, id, accepted_at_ms, repeated, conflict FROM append_messages($1, $2, $3, $4, $5, $6, $7)"
+    })
     .bind(column(batch, |draft| &*draft.channel))
     .bind(column(batch, |draft| &*draft.sender))
     .bind(column(batch, |draft| draft.client_message_id))
     .bind(column(batch, |draft| draft.id))
     .bind(column(batch, |draft| draft.body.as_str()))
     .bind(column(batch, |draft| (draft.accepted_us / 1000).cast_signed()))
-    .bind(column(batch, |draft| draft.traceparent.as_deref()))
-    .fetch_all(connection)
-    .await?;
-    Ok(placed)
+    .bind(column(batch, |draft| draft.traceparent.as_deref()));
+    let append = if to_outbox {
+        append
+            .bind(column(batch, |draft| draft.accepted_us.cast_signed()))
+            .bind(column(batch, |draft| draft.queued_us.cast_signed()))
+    } else {
+        append
+    };
+    Ok(append.fetch_all(connection).await?)
 }
 
 /// The same with the answers before the COMMIT: the fault that the order of the two is there to prevent.
 pub(super) async fn append_answering_early(
     connection: &mut PgConnection,
     batch: &mut [Draft],
+    to_outbox: bool,
 ) -> Result<Vec<Placed>, Failure> {
     let mut transaction = connection.begin().await?;
-    let placed = append(&mut transaction, batch).await?;
+    let placed = append(&mut transaction, batch, to_outbox).await?;
     for (draft, placed) in batch.iter_mut().zip(&placed).filter(|(_, placed)| !placed.conflict) {
         draft.answer(placed.ack(draft));
     }

@@ -206,10 +206,11 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
         self.connect().await;
         let started_us = clock::now_us();
         let connection = self.connection.as_mut().ok_or(Failure::Connection)?;
+        let to_outbox = self.config.to_outbox;
         let placed = if fault::acks_before_commit() {
-            append_answering_early(connection, batch).await?
+            append_answering_early(connection, batch, to_outbox).await?
         } else {
-            append(connection, batch).await?
+            append(connection, batch, to_outbox).await?
         };
         fault::crash_after_commit();
         let committed_us = clock::now_us();
@@ -232,8 +233,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             metrics().hops.record(Hop::Persist, committed_us.saturating_sub(draft.queued_us));
             let outcome = if placed.repeated { PublishOutcome::Repeated } else { PublishOutcome::Stored };
             metrics().publishes.of(outcome).increment(1);
-            let stamps =
-                OriginStamps { accepted_us: draft.accepted_us, queued_us: draft.queued_us, committed_us };
+            let stamps = OriginStamps::committed(draft.accepted_us, draft.queued_us, committed_us);
             let ack = placed.ack(&draft);
             let span = draft.trace.as_ref().and_then(|accept| trace::persist(accept, draft.queued_us));
             let trace = span.map(|span| span.placed(ack.seq, placed.repeated, committed_us));

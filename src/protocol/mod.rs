@@ -184,16 +184,32 @@ pub struct Message {
     pub timing: Option<Timing>,
 }
 
-/// When a message passed the hops on the publisher's server. Unix time in microseconds by that server's
-/// clock, which never steps back while the server runs.
+/// When a message passed the hops on the publisher's side. Unix time in microseconds by the clock of its server, which
+/// never steps back while the server runs; with an outbox, the last two are by those of PostgreSQL and of the relay's
+/// server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OriginStamps {
     /// Its frame was read: `accept` starts.
     pub accepted_us: u64,
     /// It was queued for PostgreSQL: `accept` ends, `persist` starts.
     pub queued_us: u64,
-    /// It was committed: `persist` ends, `publish` and `broadcast` start.
+    /// It was committed: `persist` ends. With an outbox it is the time of the insert, a little before the COMMIT.
     pub committed_us: u64,
+    /// A relay handed it from the outbox to the broker: `outbox` ends. Without an outbox that is at the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_us: Option<u64>,
+}
+
+impl OriginStamps {
+    /// The stamps of a message that goes to the broker at the commit.
+    pub fn committed(accepted_us: u64, queued_us: u64, committed_us: u64) -> Self {
+        Self { accepted_us, queued_us, committed_us, published_us: None }
+    }
+
+    /// When `publish` and `broadcast` start.
+    pub fn publish_us(&self) -> u64 {
+        self.published_us.unwrap_or(self.committed_us)
+    }
 }
 
 /// When a message passed each hop up to the hand-over to the subscriber's queue.

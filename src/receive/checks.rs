@@ -1,5 +1,7 @@
 //! When positions are compared with the channels' counters, and what the comparisons say of the broker.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::{
@@ -45,8 +47,9 @@ impl Checks {
         }
     }
 
-    pub(super) fn broker_up(&self) -> bool {
-        self.broker_up
+    /// How long the broker may take to bring what is committed. When it is down it brings nothing.
+    pub(super) fn patience(&self) -> Duration {
+        if self.broker_up { self.config.gap_patience + self.config.relay_lag } else { Duration::ZERO }
     }
 
     pub(super) fn set_broker_up(&mut self, up: bool) {

@@ -113,11 +113,11 @@ impl Receive {
     }
 
     fn on_positions(&mut self, positions: Result<Vec<(ChannelName, u64)>, HistoryError>) {
-        let now = self.now();
+        let due = self.now() + self.checks.patience();
         match positions {
             Ok(positions) => {
                 for (channel, last_seq) in positions {
-                    self.order.compare(now, &channel, last_seq, self.checks.broker_up());
+                    self.order.compare(due, &channel, last_seq);
                 }
             }
             Err(error) => {

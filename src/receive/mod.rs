@@ -148,7 +148,7 @@ impl Receive {
         let origin = if node == self.node { Origin::Own } else { Origin::Peer };
         let received_us = incoming.received_us;
         let trace = trace::Incoming::read_if_traced(message.traceparent.as_deref()).sampled();
-        metrics().hops.broadcast(origin, received_us.saturating_sub(stamps.committed_us), trace.as_ref());
+        metrics().hops.broadcast(origin, received_us.saturating_sub(stamps.publish_us()), trace.as_ref());
         let (channel, seq, now) = (message.channel.clone(), message.seq, self.now());
         let delivery = Delivery { message, origin, stamps: Some(stamps), received_us, trace: trace.clone() };
         let placed = self.order.arrive(now, &channel, seq, delivery, &mut self.deliver);

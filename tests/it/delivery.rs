@@ -32,7 +32,7 @@ async fn commit(database: &mut PgConnection, body: &str) -> Message {
 
 /// Brings envelopes to all servers, exactly so.
 async fn broadcast(lab: &Lab, messages: &[&Message]) {
-    let stamps = OriginStamps { accepted_us: 0, queued_us: 0, committed_us: 0 };
+    let stamps = OriginStamps::committed(0, 0, 0);
     for message in messages {
         let envelope = Envelope::new("ghost".parse().unwrap(), stamps, (*message).clone());
         publish(lab, &message.channel, &envelope.encode()).await;

@@ -95,6 +95,8 @@ async fn the_servers_role_can_neither_change_nor_remove_nor_read_what_is_not_the
         "INSERT INTO channels VALUES ('other', 7)",
         "UPDATE channels SET last_seq = 0",
         "DELETE FROM channels",
+        "INSERT INTO outbox (channel, seq, accepted_us, queued_us, committed_us) VALUES ('general', 1, 0, 0, 0)",
+        "DELETE FROM outbox",
         "UPDATE _sqlx_migrations SET checksum = ''",
         "DROP TABLE messages",
         "DROP FUNCTION append_messages",
@@ -131,9 +133,14 @@ async fn no_one_but_a_role_that_is_named_can_append() {
     owner.execute("GRANT USAGE ON SCHEMA public TO guest").await.unwrap();
     let options: PgConnectOptions = database_url(&lab, "guest").parse().unwrap();
     let mut guest = PgConnection::connect_with(&options.password("guest")).await.unwrap();
-    let error =
-        guest.execute("SELECT append_messages('{}','{}','{}','{}','{}','{}','{}')").await.unwrap_err();
-    assert_eq!(error.as_database_error().unwrap().code().unwrap(), INSUFFICIENT_PRIVILEGE);
+    for statement in [
+        "SELECT append_messages('{}','{}','{}','{}','{}','{}','{}')",
+        "SELECT append_messages_to_outbox('{}','{}','{}','{}','{}','{}','{}','{}','{}')",
+        "SELECT remove_from_outbox('{1}')",
+    ] {
+        let error = guest.execute(statement).await.expect_err(statement);
+        assert_eq!(error.as_database_error().unwrap().code().unwrap(), INSUFFICIENT_PRIVILEGE);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -24,6 +24,7 @@ mod layout;
 mod least_privilege;
 mod limits;
 mod load;
+mod outbox;
 mod persist;
 mod prometheus;
 mod protocol;

@@ -139,7 +139,7 @@ impl World {
         for _ in 0..self.random.random_range(1..12) {
             let channel = self.channels.choose(&mut self.random).unwrap();
             let message = self.cluster.database.commit(channel);
-            let stamps = OriginStamps { accepted_us: 0, queued_us: 0, committed_us: 0 };
+            let stamps = OriginStamps::committed(0, 0, 0);
             batch.push(Committed { message, stamps, trace: None });
         }
         self.log.add(format!("server {server} commits {} messages", batch.len()));

@@ -98,12 +98,13 @@ fn is_alone(alone: &[Vec<bool>], index: u32) -> bool {
 fn hops(part: &Part<'_>) -> Vec<Series> {
     let hop = |hop, origin| Series::new(Measure::Hop(hop), origin, None);
     let (mut accept, mut persist) = (hop(Hop::Accept, None), hop(Hop::Persist, None));
+    let mut outbox = hop(Hop::Outbox, None);
     let mut own = hop(Hop::Broadcast, Some(Origin::Own));
     let mut peer = hop(Hop::Broadcast, Some(Origin::Peer));
     let mut receive = hop(Hop::Receive, None);
     let mut uplink = Series::new(Measure::Uplink, None, None);
     let mut unexplained = Series::new(Measure::Unexplained, None, None);
-    // Each server tells of accept and persist; they happened once.
+    // Each server tells of accept, persist and outbox; they happened once.
     let mut told: Vec<Vec<bool>> =
         part.outcome.evidence.records.0.iter().map(|records| vec![false; records.len()]).collect();
     for sample in &part.outcome.samples {
@@ -115,7 +116,7 @@ fn hops(part: &Part<'_>) -> Vec<Series> {
         if let Some(us) = unexplained_us(sample, record) {
             unexplained.record_difference(us.abs());
         }
-        let Some(Upstream { accept_us, persist_us, broadcast_us, .. }) = sample.upstream else {
+        let Some(Upstream { accept_us, persist_us, outbox_us, broadcast_us, .. }) = sample.upstream else {
             continue;
         };
         let (index, publishers) = (sample.index as usize, told.len());
@@ -123,6 +124,9 @@ fn hops(part: &Part<'_>) -> Vec<Series> {
             uplink.record_difference(uplink_us(sample, record).unwrap_or_default());
             accept.record(accept_us);
             persist.record(persist_us);
+            if let Some(us) = outbox_us {
+                outbox.record(us);
+            }
         }
         match sample.origin {
             Origin::Own => own.record(broadcast_us),
@@ -130,7 +134,7 @@ fn hops(part: &Part<'_>) -> Vec<Series> {
             Origin::Healed => {}
         }
     }
-    vec![uplink, accept, persist, own, peer, receive, unexplained]
+    vec![uplink, accept, persist, outbox, own, peer, receive, unexplained]
 }
 
 /// What the subscribers saw: each delivery, and of each message the first, median and last one; the same from the

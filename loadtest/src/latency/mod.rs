@@ -50,13 +50,14 @@ pub(crate) enum Measure {
 
 impl Measure {
     /// Everything that a report may show, in the order of a message's path.
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::SendLag,
         Self::Ack,
         Self::ServiceAck,
         Self::Uplink,
         Self::Hop(Hop::Accept),
         Self::Hop(Hop::Persist),
+        Self::Hop(Hop::Outbox),
         Self::Hop(Hop::Publish),
         Self::Hop(Hop::Broadcast),
         Self::Hop(Hop::Receive),

@@ -12,7 +12,7 @@ use crate::{
 const SHARE_MAX: u64 = 100_000;
 
 /// Of each message and server whose timing was noted, by which share of `total` the hops on its way miss it, in percent.
-/// These are `send_lag`, `uplink`, accept, persist, broadcast, receive and `send_and_drain`. Where clocks don't agree,
+/// These are `send_lag`, `uplink`, accept, persist, outbox, broadcast, receive and `send_and_drain`. Where clocks don't agree,
 /// or something isn't measured, they don't add up.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct Reconciliation {
@@ -58,9 +58,10 @@ pub(super) fn uplink_us(sample: &HopSample, record: &Record) -> Option<i64> {
 
 /// What is left of `total` beside the hops; negative if they are more. None for a healed message, whose hops aren't known.
 pub(super) fn unexplained_us(sample: &HopSample, record: &Record) -> Option<i64> {
-    let Upstream { accept_us, persist_us, broadcast_us, .. } = sample.upstream?;
+    let Upstream { accept_us, persist_us, outbox_us, broadcast_us, .. } = sample.upstream?;
     let send_lag_us = record.sent_us.saturating_sub(record.intended_us);
-    let hops = [send_lag_us, accept_us, persist_us, broadcast_us, sample.receive_us];
+    let hops =
+        [send_lag_us, accept_us, persist_us, outbox_us.unwrap_or_default(), broadcast_us, sample.receive_us];
     let uplink_us = uplink_us(sample, record)?;
     let send_and_drain_us = i64::from(sample.at_us) - sample.handed_us;
     let total_us = i64::from(sample.at_us) - i64::from(record.intended_us);

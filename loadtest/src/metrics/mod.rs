@@ -23,7 +23,8 @@ use crate::{clock::Clock, plan::Plan, spans::SpanCounters};
 pub(crate) use http::{Serving, serve};
 
 /// The hops that clients can measure, with what the servers tell them.
-const HOPS: [Hop; 6] = [Hop::Accept, Hop::Persist, Hop::Broadcast, Hop::Receive, Hop::Send, Hop::Total];
+const HOPS: [Hop; 7] =
+    [Hop::Accept, Hop::Persist, Hop::Outbox, Hop::Broadcast, Hop::Receive, Hop::Send, Hop::Total];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct HopLabel {

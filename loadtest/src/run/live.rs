@@ -16,11 +16,12 @@ use super::Tally;
 use crate::{latency::Measure, progress::News};
 
 /// In the order of a message's path.
-const ROWS: [Measure; 8] = [
+const ROWS: [Measure; 9] = [
     Measure::SendLag,
     Measure::Ack,
     Measure::Hop(Hop::Accept),
     Measure::Hop(Hop::Persist),
+    Measure::Hop(Hop::Outbox),
     Measure::Hop(Hop::Broadcast),
     Measure::Hop(Hop::Receive),
     Measure::SendAndDrain,

@@ -184,9 +184,12 @@ impl Observer {
             if self.is_first(told.index) {
                 hop(Hop::Accept, stamps.accepted_us, stamps.queued_us);
                 hop(Hop::Persist, stamps.queued_us, stamps.committed_us);
+                if let Some(published_us) = stamps.published_us {
+                    hop(Hop::Outbox, stamps.committed_us, published_us);
+                }
             }
             if timing.origin != Origin::Healed {
-                hop(Hop::Broadcast, stamps.committed_us, timing.received_us);
+                hop(Hop::Broadcast, stamps.publish_us(), timing.received_us);
             }
         }
         hop(Hop::Receive, timing.received_us, timing.handed_us);

@@ -28,6 +28,8 @@ pub(crate) struct Upstream {
     pub(crate) accepted_us: i64,
     pub(crate) accept_us: u32,
     pub(crate) persist_us: u32,
+    /// None where there is no outbox.
+    pub(crate) outbox_us: Option<u32>,
     pub(crate) broadcast_us: u32,
 }
 
@@ -49,7 +51,11 @@ impl HopSample {
                 accepted_us: clock.us_of_unix(stamps.accepted_us),
                 accept_us: between(stamps.accepted_us, stamps.queued_us)?,
                 persist_us: between(stamps.queued_us, stamps.committed_us)?,
-                broadcast_us: between(stamps.committed_us, timing.received_us)?,
+                outbox_us: match stamps.published_us {
+                    Some(published_us) => Some(between(stamps.committed_us, published_us)?),
+                    None => None,
+                },
+                broadcast_us: between(stamps.publish_us(), timing.received_us)?,
             }),
             None => None,
         };

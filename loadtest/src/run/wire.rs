@@ -67,7 +67,7 @@ mod tests {
             traceparent: Some("00-…-01".to_owned()),
             timing: Some(Timing {
                 origin: Origin::Own,
-                stamps: Some(OriginStamps { accepted_us: 1, queued_us: 2, committed_us: 3 }),
+                stamps: Some(OriginStamps::committed(1, 2, 3)),
                 received_us: 4,
                 handed_us: 5,
             }),

@@ -28,28 +28,26 @@ impl Path {
         let total = trace.root()?;
         let send = trace.named(Hop::Send.as_str()).max_by_key(|span| span.end_ns)?;
         let receive = parent(trace, send, Hop::Receive)?;
+        let lasted = |hop: Hop, span: &Span| (hop.as_str(), span.duration_ns());
         let (persist, between) = if is_healed(receive) {
-            let accept = parent(trace, receive, Hop::Accept)?;
-            let persist = trace.children(accept.span_id).find(|span| *span.name == *Hop::Persist.as_str())?;
-            (persist, (HEALING, receive.start_ns.saturating_sub(persist.end_ns)))
+            let persist = sibling(trace, receive, Hop::Persist)?;
+            (persist, vec![(HEALING, receive.start_ns.saturating_sub(persist.end_ns))])
         } else {
             let publish = parent(trace, receive, Hop::Publish)?;
-            let broadcast_ns = receive.start_ns.saturating_sub(publish.start_ns);
-            (parent(trace, publish, Hop::Persist)?, (Hop::Broadcast.as_str(), broadcast_ns))
+            let broadcast = (Hop::Broadcast.as_str(), receive.start_ns.saturating_sub(publish.start_ns));
+            match parent(trace, publish, Hop::Outbox) {
+                Some(outbox) => {
+                    let persist = sibling(trace, outbox, Hop::Persist)?;
+                    (persist, vec![lasted(Hop::Outbox, outbox), broadcast])
+                }
+                None => (parent(trace, publish, Hop::Persist)?, vec![broadcast]),
+            }
         };
         let accept = parent(trace, persist, Hop::Accept)?;
-        let lasted = |hop: Hop, span: &Span| (hop.as_str(), span.duration_ns());
-        Some(Self {
-            node: send.source.instance.clone(),
-            total_ns: total.duration_ns(),
-            hops: vec![
-                lasted(Hop::Accept, accept),
-                lasted(Hop::Persist, persist),
-                between,
-                lasted(Hop::Receive, receive),
-                lasted(Hop::Send, send),
-            ],
-        })
+        let mut hops = vec![lasted(Hop::Accept, accept), lasted(Hop::Persist, persist)];
+        hops.extend(between);
+        hops.extend([lasted(Hop::Receive, receive), lasted(Hop::Send, send)]);
+        Some(Self { node: send.source.instance.clone(), total_ns: total.duration_ns(), hops })
     }
 
     /// What is left of `total`: before the server had the frame, between the hops, and after the last socket
@@ -58,6 +56,12 @@ impl Path {
         let hops: u64 = self.hops.iter().map(|(_, ns)| ns).sum();
         i64::try_from(self.total_ns).unwrap_or(i64::MAX) - i64::try_from(hops).unwrap_or(i64::MAX)
     }
+}
+
+/// The first span of this hop beside one whose parent is `accept`, as that of what is read from PostgreSQL is.
+fn sibling<'a>(trace: &'a Trace, span: &Span, hop: Hop) -> Option<&'a Span> {
+    let accept = parent(trace, span, Hop::Accept)?;
+    trace.children(accept.span_id).find(|span| *span.name == *hop.as_str())
 }
 
 /// The span's parent, if it is of this hop.

@@ -132,14 +132,13 @@ impl<M> Order<M> {
         placed
     }
 
-    /// Compares a channel's position with a value of its counter. What is missing is due after the usual
-    /// patience, or at once if the broker is known not to bring it.
-    pub fn compare(&mut self, now: Duration, channel: &ChannelName, last_seq: u64, broker_up: bool) {
+    /// Compares a channel's position with a value of its counter. What is missing is due at `due`: then the broker's time to
+    /// bring it is over.
+    pub fn compare(&mut self, due: Duration, channel: &ChannelName, last_seq: u64) {
         let Some(lane) = self.lanes.get_mut(channel) else {
             return;
         };
         lane.horizon = lane.horizon.max(last_seq);
-        let due = if broker_up { now + self.patience } else { now };
         look_for_gap(&mut self.gaps, channel, lane, due, GapCause::Position);
     }
 

@@ -131,7 +131,8 @@ impl World {
             Step::Stray(channel, seq) => self.arrive(channel, seq),
             Step::Compare { channel, age, broker_up } => {
                 let last_seq = self.channels[channel].last_seq.saturating_sub(age);
-                self.order.compare(self.now, &name(channel), last_seq, broker_up);
+                let due = if broker_up { self.now + PATIENCE } else { self.now };
+                self.order.compare(due, &name(channel), last_seq);
             }
             Step::Tick { ms, count_max } => self.tick(Duration::from_millis(ms), count_max),
             Step::Answer { which, answer } if !self.reads.is_empty() => {
@@ -227,7 +228,7 @@ impl World {
         }
         for channel in 0..CHANNELS.len() {
             self.begin(channel, 0);
-            self.order.compare(self.now, &name(channel), self.channels[channel].last_seq, false);
+            self.order.compare(self.now, &name(channel), self.channels[channel].last_seq);
             self.heal_all();
         }
     }

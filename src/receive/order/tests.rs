@@ -75,9 +75,9 @@ fn a_gap_that_moves_on_gets_its_patience_anew() {
 #[test]
 fn the_loss_of_the_newest_message_shows_by_comparing_positions() {
     let mut order = order_at(4);
-    order.compare(START, &channel(), 4, true);
+    order.compare(PATIENCE, &channel(), 4);
     assert_eq!(order.next_due(), None);
-    order.compare(START, &channel(), 6, true);
+    order.compare(PATIENCE, &channel(), 6);
     assert_eq!(order.next_due(), Some(PATIENCE), "the broker may still bring them");
     let missing = order.due(PATIENCE, 9);
     assert_eq!((range(&missing), missing[0].cause), (vec![(4, 6)], GapCause::Position));
@@ -86,7 +86,7 @@ fn the_loss_of_the_newest_message_shows_by_comparing_positions() {
 #[test]
 fn while_the_broker_is_down_what_is_missing_is_due_at_once() {
     let mut order = order_at(4);
-    order.compare(START, &channel(), 5, false);
+    order.compare(START, &channel(), 5);
     assert_eq!(range(&order.due(START, 9)), [(4, 5)]);
 }
 
@@ -102,7 +102,7 @@ fn numbers_that_no_row_holds_are_skipped_and_counted() {
 #[test]
 fn a_gap_longer_than_a_page_is_healed_page_by_page() {
     let mut order = order_at(0);
-    order.compare(START, &channel(), 100, false);
+    order.compare(START, &channel(), 100);
     order.due(START, 9);
     assert_eq!(heal(&mut order, START, 2, &[1, 2]), (0, vec![1, 2]));
     assert_eq!(range(&order.due(START, 9)), [(2, 100)]);
@@ -124,7 +124,7 @@ fn a_number_beyond_the_counter_hides_nothing_that_the_counter_covers() {
     let mut order = order_at(0);
     arrive(&mut order, START, 2);
     arrive(&mut order, START, u64::MAX);
-    order.compare(START, &channel(), 3, false);
+    order.compare(START, &channel(), 3);
     assert_eq!(range(&order.due(START, 9)), [(0, u64::MAX)]);
     order.refute(&channel(), 3, u64::MAX);
     assert_eq!(heal(&mut order, START, 1, &[1]), (0, vec![1, 2]), "a page ends anywhere");
@@ -148,7 +148,7 @@ fn the_channels_that_wait_longest_are_read_first() {
 #[test]
 fn a_failed_read_is_repeated_after_a_pause() {
     let mut order = order_at(0);
-    order.compare(START, &channel(), 1, false);
+    order.compare(START, &channel(), 1);
     order.due(START, 9);
     order.heal_failed(START, &channel(), PATIENCE);
     assert_eq!(order.next_due(), Some(PATIENCE));

@@ -24,7 +24,7 @@ impl Hops {
         metrics::describe_histogram!(HOP_DURATION, Unit::Seconds, help);
         let help = "Round trip that commits a batch: persist without its waiting.";
         metrics::describe_histogram!(COMMIT_DURATION, Unit::Seconds, help);
-        let unlabelled = [Hop::Accept, Hop::Persist, Hop::Publish, Hop::Receive];
+        let unlabelled = [Hop::Accept, Hop::Persist, Hop::Outbox, Hop::Publish, Hop::Receive];
         Self {
             unlabelled: unlabelled
                 .map(|hop| (hop, metrics::histogram!(HOP_DURATION, "hop" => hop.as_str())))

@@ -42,6 +42,14 @@ declare! {
         "hopline_publishes_total": publishes is Counters<PublishOutcome>, by "outcome";
         /// Committed messages that the broker has not acknowledged yet.
         "hopline_publish_queue_messages": publish_queue is Gauge;
+        /// Whether this server relays what is in the outbox.
+        "hopline_outbox_relay": outbox_relay is Gauge;
+        /// Committed messages that wait in the outbox, by its relay; no more than 100,000 are counted.
+        "hopline_outbox_messages": outbox_messages is Gauge;
+        /// How long the oldest message has been in the outbox, by its relay.
+        "hopline_outbox_age_seconds": outbox_age is Gauge;
+        /// Batches that could not be published and stay in the outbox.
+        "hopline_outbox_failures_total": outbox_failures is Counter;
         /// Whether the broker connection is up.
         "hopline_broker_connected": broker_connected is Gauge;
         /// Broker connections given up.

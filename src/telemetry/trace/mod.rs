@@ -13,4 +13,6 @@ mod spans;
 pub use context::{Incoming, traceparent};
 pub use opentelemetry::trace::SpanContext;
 pub use provider::{StartError, Traces, start, tracer};
-pub use spans::{Accepted, Open, Received, accept, commit, persist, publish, receive, send};
+pub use spans::{
+    Accepted, Open, Received, accept, carried_by, commit, outbox, persist, publish, receive, send,
+};

@@ -3,6 +3,7 @@
 
 use std::{
     borrow::Cow,
+    sync::OnceLock,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,6 +15,18 @@ use uuid::Uuid;
 
 use super::{Incoming, tracer};
 use crate::hop::{Hop, Origin};
+
+/// What carries messages between servers: `messaging.system`.
+static CARRIER: OnceLock<&str> = OnceLock::new();
+
+/// Says once what carries messages between servers.
+pub fn carried_by(system: &'static str) {
+    let _ = CARRIER.set(system);
+}
+
+fn messaging_system() -> KeyValue {
+    KeyValue::new("messaging.system", CARRIER.get().copied().unwrap_or("_OTHER"))
+}
 
 /// A span that has begun and not ended.
 #[derive(Debug)]
@@ -106,14 +119,22 @@ pub fn commit(persists: &[SpanContext], (started_us, committed_us): (u64, u64), 
     }
 }
 
-/// Opens `publish`, at the commit.
-pub fn publish(persist: &SpanContext, channel: &str, committed_us: u64) -> Option<Open> {
+/// Records `outbox`, from the commit until the relay took the message: a child of the span that is stored with it.
+pub fn outbox(accept: &SpanContext, (committed_us, published_us): (u64, u64)) -> Option<SpanContext> {
+    let span = open(Hop::Outbox.as_str(), SpanKind::Internal, Some(accept), committed_us, Vec::new())?;
+    let context = span.context();
+    span.end(published_us);
+    Some(context)
+}
+
+/// Opens `publish`, at the commit or where the outbox ends.
+pub fn publish(parent: &SpanContext, channel: &str, publish_us: u64) -> Option<Open> {
     let attributes = vec![
-        KeyValue::new("messaging.system", "redis"),
+        messaging_system(),
         KeyValue::new("messaging.operation.type", "send"),
         KeyValue::new("messaging.destination.name", channel.to_owned()),
     ];
-    open(Hop::Publish.as_str(), SpanKind::Producer, Some(persist), committed_us, attributes)
+    open(Hop::Publish.as_str(), SpanKind::Producer, Some(parent), publish_us, attributes)
 }
 
 /// What `receive` has placed in its channel.
@@ -144,7 +165,7 @@ pub fn receive(parent: &SpanContext, received: &Received<'_>) -> Option<SpanCont
     attributes.extend(received.ended.map(|why| KeyValue::new("hopline.arrival", why)));
     let mut links = Vec::new();
     if received.origin != Origin::Healed {
-        attributes.push(KeyValue::new("messaging.system", "redis"));
+        attributes.push(messaging_system());
         links.push(Link::with_context(parent.clone()));
     }
     let builder = builder(Hop::Receive.as_str(), SpanKind::Consumer, received.received_us, attributes)

@@ -22,7 +22,8 @@ const STAGES: &[(&str, &[&str])] = &[
     ("accept", &["auth", "persist"]),
     ("persist", &["config::Persist"]),
     ("publish", &["broker", "persist::Committed"]),
-    ("broker", &["config::Broker", "config::Redis", "config::Topics"]),
+    ("outbox", &["broker", "history", "config::Outbox"]),
+    ("broker", &["config::Broker", "config::Kafka", "config::KafkaTopic", "config::Redis", "config::Topics"]),
     ("receive", &["broker", "history", "send", "config::Receive"]),
     ("send", &[]),
     ("history", &["config::Database"]),
@@ -38,6 +39,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("limit", &["protocol"]),
     ("mint", &["protocol", "token"]),
     ("operate", &["fault", "hop", "token"]),
+    ("replay", &["broker", "protocol", "config::KafkaArgs", "config::KafkaTopic"]),
     ("protocol", &["hop"]),
     ("telemetry", &["hop", "protocol"]),
     ("token", &["protocol"]),
@@ -47,7 +49,21 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("shutdown", &[]),
     ("tls", &["telemetry"]),
     ("server", &[ANYTHING]),
-    ("main", &["clock", "config", "fault", "mint", "operate", "schema", "server", "shutdown", "telemetry"]),
+    (
+        "main",
+        &[
+            "clock",
+            "config",
+            "fault",
+            "mint",
+            "operate",
+            "replay",
+            "schema",
+            "server",
+            "shutdown",
+            "telemetry",
+        ],
+    ),
     ("lib", &[]),
 ];
 
@@ -59,11 +75,12 @@ const LOADTEST: &[&str] = &["hop", "protocol", "token"];
 
 /// What of other crates the server uses in these modules only. A star stands for the rest of a name.
 const ONLY_IN: &[(&str, &[&str])] = &[
-    ("sqlx::query*", &["history", "persist"]),
-    ("sqlx::raw_sql", &["history", "persist"]),
+    ("sqlx::query*", &["history", "outbox", "persist"]),
+    ("sqlx::raw_sql", &["history", "outbox", "persist"]),
     // Statements are fixed texts: nothing that a client sends is ever a part of one.
     ("sqlx::AssertSqlSafe", &["nowhere"]),
     ("redis", &["broker", "config"]),
+    ("rdkafka", &["broker"]),
     ("jsonwebtoken", &["token"]),
     ("metrics", &["telemetry"]),
     ("opentelemetry*", &["telemetry"]),

@@ -15,6 +15,7 @@ pub(crate) const fn of(hop: Hop) -> &'static str {
     match hop {
         Hop::Accept => "#E69F00",
         Hop::Persist => "#1F78C1",
+        Hop::Outbox => "#D55E00",
         Hop::Publish => "#A0724A",
         Hop::Broadcast => "#CC79A7",
         Hop::Receive => "#009E73",

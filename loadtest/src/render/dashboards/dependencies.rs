@@ -48,6 +48,38 @@ pub(super) fn broker() -> Vec<Panel> {
     ]
 }
 
+/// What is committed and not yet with the broker, where a relay feeds it.
+pub(super) fn outbox() -> Vec<Panel> {
+    let relays =
+        "Which server relays. One does; for a moment none, when it has died. Without an outbox none does.";
+    vec![
+        gauge("Who relays", "short", "hopline_outbox_relay", relays).size(6, 8),
+        gauge(
+            "Waiting in the outbox",
+            "short",
+            "hopline_outbox_messages",
+            "Messages committed that the relay has not published yet. It grows while Kafka is away: clients then have them \
+             from PostgreSQL.",
+        )
+        .size(6, 8),
+        gauge(
+            "Age of the oldest",
+            "s",
+            "hopline_outbox_age_seconds",
+            "How long the oldest message has been in the outbox.",
+        )
+        .size(6, 8),
+        Panel::lines(
+            "Publishes that failed",
+            "ops",
+            "Batches that Kafka did not acknowledge in time. They stay in the outbox, and are published again.",
+        )
+        .query("failed", servers("hopline_outbox_failures_total").rate(""))
+        .colour(colours::BAD)
+        .size(6, 8),
+    ]
+}
+
 /// PostgreSQL, as the servers and its exporter see it.
 pub(super) fn postgres() -> Vec<Panel> {
     let commit = servers("hopline_persist_commit_duration_seconds");

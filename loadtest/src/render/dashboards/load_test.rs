@@ -110,7 +110,9 @@ fn validity() -> Vec<Panel> {
 fn total(claims: &Claims) -> Vec<Panel> {
     let total = clients(Hop::Total.as_str());
     let colour = colours::of(Hop::Total);
-    let path = Hop::CRITICAL_PATH.map(|hop| server_series(hop).mean("")).join(" + ");
+    // A hop that no message passes has no mean, and the others are to be summed up nevertheless.
+    let mean = |hop| format!("({} >= 0 or vector(0))", server_series(hop).mean(""));
+    let path = Hop::CRITICAL_PATH.map(mean).join(" + ");
     vec![
         Panel::heat(
             "total: all deliveries",

@@ -14,7 +14,7 @@ use super::{
 use crate::budget::Budget;
 
 const GUIDE: &str = "\
-A message goes **accept → persist → broadcast → receive → send**; `publish` runs beside broadcast, and `total` is what a \
+A message goes **accept → persist → broadcast → receive → send**, with Kafka by the `outbox` before broadcast; `publish` runs beside broadcast, and `total` is what a \
 client sees. Each hop has the same colour everywhere.
 
 1. **Budget**: is the share of messages within each limit as high as the claim wants it? A burn rate above 1 means: no.
@@ -57,12 +57,17 @@ fn hop_panel(hop: Hop) -> Panel {
         Hop::Persist => {
             "From there until the transaction has committed: waiting for the commit before, then the commit."
         }
+        Hop::Outbox => {
+            "From the commit, by the clock of PostgreSQL, until the relay hands the message to Kafka. Without an outbox \
+             there is nothing here."
+        }
         Hop::Publish => {
-            "From the commit until Redis has acknowledged. It overlaps broadcast; no message waits for it."
+            "From the commit, or where the outbox ends, until the broker has acknowledged. It overlaps broadcast; no message \
+             waits for it."
         }
         Hop::Broadcast => {
-            "From the commit until a server's subscriber has the message. self is measured on one clock, peer is as \
-             good as two hosts' clocks agree."
+            "From where the publish begins until a server's subscriber has the message. self is measured on one clock, peer \
+             is as good as two hosts' clocks agree."
         }
         Hop::Receive => {
             "From there until it is in order and handed to the recipients' queues. Early messages wait here."
@@ -120,7 +125,7 @@ fn commit() -> Panel {
 }
 
 /// The critical path, each hop with the series that stands for it.
-fn critical_path() -> [(Hop, Metric); 5] {
+fn critical_path() -> [(Hop, Metric); Hop::CRITICAL_PATH.len()] {
     Hop::CRITICAL_PATH.map(|hop| {
         let series = servers(HOP).with("hop", hop.as_str());
         // The median recipient stands for all of them.

@@ -37,6 +37,7 @@ pub(super) fn dashboard() -> Dashboard {
             Row { title: "Fan-out", panels: fan_out() },
             Row { title: "Gaps and healing", panels: healing() },
             Row { title: "Broker", panels: dependencies::broker() },
+            Row { title: "Outbox", panels: dependencies::outbox() },
             Row { title: "PostgreSQL", panels: dependencies::postgres() },
             Row { title: "Redis", panels: dependencies::redis() },
             Row { title: "Runtime and process", panels: dependencies::process() },

@@ -9,7 +9,8 @@ use crate::{
 };
 
 /// What clients measured, by the names of figures that add up. Of `broadcast` there are several.
-const PARTS: [&str; 6] = ["send_lag", "accept", "persist", "broadcast", "receive", "send_and_drain"];
+const PARTS: [&str; 7] =
+    ["send_lag", "accept", "persist", "outbox", "broadcast", "receive", "send_and_drain"];
 /// What is left of the total.
 pub(super) const REST: &str = "rest";
 const NS_PER_MS: f64 = 1_000_000.0;

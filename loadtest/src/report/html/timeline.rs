@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// The hops that clients are told of, and the total.
-pub(super) const HOPS: [Hop; 5] = [Hop::Accept, Hop::Persist, Hop::Broadcast, Hop::Receive, Hop::Total];
+pub(super) const HOPS: [Hop; 6] =
+    [Hop::Accept, Hop::Persist, Hop::Outbox, Hop::Broadcast, Hop::Receive, Hop::Total];
 /// More columns than this don't fit on a page: a column then stands for several seconds.
 const COLUMNS_MAX: u32 = 120;
 const US_PER_S: u32 = 1_000_000;
@@ -134,10 +135,13 @@ impl Gathered {
     }
 
     fn hops(&mut self, upstream: Option<Upstream>, receive_us: u32) {
-        let [accept, persist, broadcast, receive, _] = &mut self.hops;
-        if let Some(Upstream { accept_us, persist_us, broadcast_us, .. }) = upstream {
+        let [accept, persist, outbox, broadcast, receive, _] = &mut self.hops;
+        if let Some(Upstream { accept_us, persist_us, outbox_us, broadcast_us, .. }) = upstream {
             accept.saturating_record(accept_us.into());
             persist.saturating_record(persist_us.into());
+            if let Some(us) = outbox_us {
+                outbox.saturating_record(us.into());
+            }
             broadcast.saturating_record(broadcast_us.into());
         }
         receive.saturating_record(receive_us.into());
@@ -170,7 +174,7 @@ mod tests {
         (1..=100).for_each(|ms| gathered.total(ms * 1_000));
         gathered.hops(None, 20);
         let column = gathered.column();
-        let [accept, _, _, receive, total] = column.figures;
+        let [accept, _, _, _, receive, total] = column.figures;
         assert_eq!(accept, None);
         assert_eq!(receive, Some(Figures { p50_ms: 0.02, p99_ms: 0.02 }));
         assert!((total.unwrap().p99_ms / 99.0 - 1.0).abs() < 0.01);

@@ -1,0 +1,205 @@
+//! The relay: publishes what waits in the outbox, oldest first, and removes what the broker has acknowledged.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use sqlx::postgres::PgConnectOptions;
+use tokio::time::{interval, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Here,
+    rows::{Backlog, Session, Waiting},
+    wake,
+};
+use crate::{
+    broker::{Broker, Envelope},
+    clock, config,
+    fault::{self, Hold},
+    history::HistoryError,
+    hop::Hop,
+    protocol::SenderName,
+    telemetry::{labels::Label, metrics::metrics, trace},
+};
+
+/// Messages that are published together.
+const BATCH_MAX: usize = 512;
+
+/// How often the others try to take over.
+const TAKE_OVER_EVERY: Duration = Duration::from_millis(500);
+
+/// How long to wait after a publish that failed.
+const RETRY_PAUSE: Duration = Duration::from_millis(100);
+
+/// See the module.
+pub(super) struct Relay {
+    node: SenderName,
+    config: config::Outbox,
+    database: PgConnectOptions,
+    broker: Arc<dyn Broker>,
+    here: Arc<Here>,
+    holds: Holds,
+}
+
+/// Where messages are held, if a fault says so.
+struct Holds {
+    outbox: Hold,
+    publish: Hold,
+}
+
+impl Relay {
+    /// A relay that has no session yet.
+    pub(super) fn new(
+        node: SenderName,
+        config: config::Outbox,
+        database: PgConnectOptions,
+        broker: Arc<dyn Broker>,
+        here: Arc<Here>,
+    ) -> Self {
+        let holds = Holds { outbox: Hold::new(Hop::Outbox), publish: Hold::new(Hop::Publish) };
+        Self { node, config, database, broker, here, holds }
+    }
+
+    /// Stands by until it has the lock, relays until it has lost it, and so on until `ended`.
+    pub(super) async fn run(mut self, ended: CancellationToken) {
+        while !ended.is_cancelled() {
+            let relayed = match self.stand_by(&ended).await {
+                Ok(Some(session)) => self.relay(session, &ended).await,
+                Ok(None) => return,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = relayed {
+                tracing::warn!(%error, "lost PostgreSQL while relaying, or waiting to");
+            }
+            ended.run_until_cancelled(sleep(TAKE_OVER_EVERY)).await;
+        }
+    }
+
+    /// A session with the lock; none if it is too late for one.
+    async fn stand_by(&self, ended: &CancellationToken) -> Result<Option<Session>, HistoryError> {
+        let mut session = Session::open(&self.database).await?;
+        while !session.try_lock().await? {
+            if ended.run_until_cancelled(sleep(TAKE_OVER_EVERY)).await.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(session))
+    }
+
+    /// The lock goes with the session, when this returns.
+    async fn relay(&mut self, session: Session, ended: &CancellationToken) -> Result<(), HistoryError> {
+        tracing::info!("this server relays the outbox now");
+        self.here.relays.store(true, Ordering::Relaxed);
+        metrics().outbox_relay.set(1.0);
+        let (here, database, is_woken) = (self.here.clone(), self.database.clone(), self.config.woken);
+        let relayed = tokio::select! {
+            relayed = self.publish_until(session, ended) => relayed,
+            () = wake::listen(&database, &here.woken), if is_woken => Ok(()),
+        };
+        self.here.relays.store(false, Ordering::Relaxed);
+        metrics().outbox_relay.set(0.0);
+        tell(&Backlog::default());
+        relayed
+    }
+
+    async fn publish_until(
+        &mut self,
+        mut session: Session,
+        ended: &CancellationToken,
+    ) -> Result<(), HistoryError> {
+        let here = self.here.clone();
+        let mut looks = interval(config::Outbox::LOOK_EVERY);
+        loop {
+            tokio::select! {
+                _ = looks.tick() => tell(&session.backlog().await?),
+                () = here.woken.notified() => {}
+                () = ended.cancelled() => {}
+            }
+            while self.broker.is_connected() && self.publish_oldest(&mut session).await? {}
+            if ended.is_cancelled() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Returns whether more may wait that came before this call. For what came since there is another wake, or look.
+    async fn publish_oldest(&mut self, session: &mut Session) -> Result<bool, HistoryError> {
+        let waiting = self.holds.let_pass(session.oldest(BATCH_MAX).await?).await;
+        if waiting.is_empty() {
+            return Ok(false);
+        }
+        let published_us = clock::now_us();
+        let positions: Vec<i64> = waiting.iter().map(|each| each.position).collect();
+        let mut spans = Vec::new();
+        let envelopes: Vec<_> =
+            waiting.into_iter().map(|each| self.in_envelope(each, published_us, &mut spans)).collect();
+        let stay = self.holds.publish.begin(published_us);
+        self.holds.publish.until_over(stay).await;
+        let published = self.broker.publish(&envelopes).await;
+        let acknowledged_us = clock::now_us();
+        if let Err(error) = published {
+            tracing::debug!(%error, messages = positions.len(), "could not publish; trying again");
+            metrics().outbox_failures.increment(1);
+            for span in spans {
+                span.fail(error.reason().label(), acknowledged_us);
+            }
+            sleep(RETRY_PAUSE).await;
+            return Ok(false);
+        }
+        for stamps in envelopes.iter().map(|envelope| envelope.stamps) {
+            metrics().hops.record(Hop::Outbox, published_us.saturating_sub(stamps.committed_us));
+            metrics().hops.record(Hop::Publish, acknowledged_us.saturating_sub(published_us));
+        }
+        for span in spans {
+            span.end(acknowledged_us);
+        }
+        fault::crash_after_publish();
+        session.remove(&positions).await?;
+        Ok(positions.len() == BATCH_MAX)
+    }
+
+    /// The envelope of a message. A sampled one has its spans here, the last of which travels with it.
+    fn in_envelope(
+        &self,
+        Waiting { mut stamps, mut message, .. }: Waiting,
+        published_us: u64,
+        spans: &mut Vec<trace::Open>,
+    ) -> Envelope {
+        stamps.published_us = Some(published_us);
+        let accept = trace::Incoming::read_if_traced(message.traceparent.as_deref()).sampled();
+        let outbox = accept.and_then(|accept| trace::outbox(&accept, (stamps.committed_us, published_us)));
+        let publish = outbox.and_then(|outbox| trace::publish(&outbox, &message.channel, published_us));
+        if let Some(span) = publish {
+            message.traceparent = Some(trace::traceparent(&span.context()));
+            spans.push(span);
+        }
+        if fault::loses_context() {
+            message.traceparent = None;
+        }
+        Envelope::new(self.node.clone(), stamps, message)
+    }
+}
+
+impl Holds {
+    /// Waits until the first one may go on, and takes those that may then.
+    async fn let_pass(&mut self, mut waiting: Vec<Waiting>) -> Vec<Waiting> {
+        if let Some(first) = waiting.first().filter(|_| self.outbox.is_on()) {
+            let stay = self.outbox.begin(first.stamps.committed_us);
+            self.outbox.until_over(stay).await;
+            let may_pass = |each: &&Waiting| {
+                let stay = self.outbox.begin(each.stamps.committed_us);
+                self.outbox.end_if_over(stay)
+            };
+            let count = 1 + waiting.iter().skip(1).take_while(may_pass).count();
+            waiting.truncate(count);
+        }
+        waiting
+    }
+}
+
+fn tell(backlog: &Backlog) {
+    metrics().outbox_messages.set(backlog.messages as f64);
+    metrics().outbox_age.set(backlog.age_us as f64 / 1e6);
+}

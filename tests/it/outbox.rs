@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     broker_loss::{healed, load_during, passes},
-    support::{Peer, database, fault, metric, metric_reaches, options, soon},
+    support::{Peer, database, fault, hear, metric, metric_reaches, options, soon},
 };
 
 /// What Kafka is slow to bring is not found meanwhile.
@@ -35,9 +35,7 @@ async fn lab(broker: Broker, servers: usize, args: &[&str]) -> Lab {
 
 async fn started(options: LabOptions) -> Lab {
     let lab = Lab::start(options).await.expect("the lab starts");
-    for server in lab.servers() {
-        metric_reaches(server.admin_addr(), "hopline_broker_connected", &[], 1.0).await;
-    }
+    hear(&lab).await;
     lab
 }
 

@@ -13,8 +13,12 @@ use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command,
 use hopline::protocol::{Ack, ChannelName, ClientFrame, ErrorCode, Message, ProtocolError, ServerFrame};
 use hopline_loadtest::{
     client::{Client, Closed},
-    lab::{Broker, Lab, LabOptions, Server},
+    lab::{Backend, Broker, Lab, LabOptions, Server},
     traces::Receiver,
+};
+use rdkafka::{
+    ClientConfig,
+    producer::{FutureProducer, FutureRecord},
 };
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
@@ -27,7 +31,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A lab with `servers` servers, each with the flags `args`.
 pub(crate) async fn lab_with(servers: usize, args: &[&str]) -> Lab {
-    Lab::start(options(servers, args)).await.expect("the lab starts")
+    let lab = Lab::start(options(servers, args)).await.expect("the lab starts");
+    // Servers serve before they are connected, and Kafka takes longer for that than tests take.
+    if lab.broker() == Broker::Kafka {
+        hear(&lab).await;
+    }
+    lab
+}
+
+/// Waits until all servers hear their broker.
+pub(crate) async fn hear(lab: &Lab) {
+    for server in lab.servers() {
+        metric_reaches(server.admin_addr(), "hopline_broker_connected", &[], 1.0).await;
+    }
 }
 
 pub(crate) fn options(servers: usize, args: &[&str]) -> LabOptions {
@@ -86,6 +102,13 @@ pub(crate) fn partition(channel: &str) -> u16 {
 /// Publishes to a channel's topic behind the servers' back.
 pub(crate) async fn publish(lab: &Lab, channel: &str, payload: &[u8]) {
     let topic = topic(lab, channel);
+    if let Backend::Kafka(kafka) = lab.backend() {
+        let producer: FutureProducer =
+            ClientConfig::new().set("bootstrap.servers", kafka.address()).create().unwrap();
+        let record = FutureRecord::to(&topic).key(channel).payload(payload);
+        producer.send(record, PATIENCE).await.unwrap();
+        return;
+    }
     let (url, verb) = match lab.broker() {
         Broker::RedisSharded => (lab.cluster().master_of(&topic).await.unwrap().url(), "SPUBLISH"),
         _ => (lab.redis_url(), "PUBLISH"),

@@ -63,8 +63,8 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     };
     publish(&report, Some(args.json.as_deref().unwrap_or(Path::new("results/options.json"))))?;
     write_options(&report, args.load.html.as_deref())?;
-    let is_proven = report.trials.iter().all(Trial::is_valid) && report.is_clean();
-    Ok(if args.exit_zero && is_proven { Exit::Pass } else { report.result.exit() })
+    let result = if args.exit_zero { conclusion(&report.trials, false) } else { report.result };
+    Ok(result.exit())
 }
 
 fn lab_args(broker: Broker, args: &AdrArgs) -> LabArgs {

@@ -12,7 +12,6 @@ use super::{
     terminal::{layout, line, machine, milliseconds, right},
 };
 use crate::{
-    audit::Audit,
     latency::Summary,
     machine::Machine,
     options::{Cost, Outage, Trial, components},
@@ -38,16 +37,6 @@ pub(crate) struct OptionsReport {
 }
 
 impl OptionsReport {
-    /// Whether the audits of all rounds and outages found nothing.
-    pub(crate) fn is_clean(&self) -> bool {
-        let outages = self.trials.iter().filter_map(|trial| trial.outage.as_ref());
-        self.trials
-            .iter()
-            .map(|trial| &trial.audit)
-            .chain(outages.map(|outage| &outage.audit))
-            .all(Audit::is_clean)
-    }
-
     /// Why some of it proves nothing.
     pub(super) fn invalid(&self) -> Vec<String> {
         let of = |trial: &Trial| {
@@ -129,8 +118,9 @@ impl Report for OptionsReport {
 }
 
 /// The figures of an option, in the order of [`row`].
-pub(super) const HEADINGS: [&str; 12] = [
+pub(super) const HEADINGS: [&str; 13] = [
     "persist p50",
+    "outbox p50",
     "broadcast p50",
     "p99",
     "total p50",
@@ -145,7 +135,7 @@ pub(super) const HEADINGS: [&str; 12] = [
 ];
 
 /// What was measured of an option.
-pub(super) fn row(trial: &Trial) -> [String; 12] {
+pub(super) fn row(trial: &Trial) -> [String; 13] {
     let ms = |ms: Option<f64>| ms.map_or("–".to_owned(), milliseconds);
     let hop = |hop: Hop, of: fn(&Summary) -> f64| ms(trial.hop(hop).as_ref().map(of));
     let outage = |of: fn(&Outage) -> Option<f64>| ms(trial.outage.as_ref().and_then(of));
@@ -153,6 +143,7 @@ pub(super) fn row(trial: &Trial) -> [String; 12] {
     let bounds = |fold: fn(f64, f64) -> f64| trial.total_p50_ms.iter().copied().reduce(fold);
     [
         hop(Hop::Persist, |it| it.p50_ms),
+        hop(Hop::Outbox, |it| it.p50_ms),
         hop(Hop::Broadcast, |it| it.p50_ms),
         hop(Hop::Broadcast, |it| it.p99_ms),
         hop(Hop::Total, |it| it.p50_ms),

@@ -33,4 +33,7 @@ pub struct BandwidthArgs {
     /// Write the report as JSON, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the report as one page for browsers, too: the model as lines, what was measured as dots.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }

@@ -15,7 +15,7 @@ pub(crate) use measure::{Effort, Measured, measure};
 /// How far the measurement may be from the model, as a share of what one topic takes.
 const APART_MAX: f64 = 0.05;
 /// What the decision claims to save.
-const CLAIMED: f64 = 0.8;
+pub(crate) const CLAIMED: f64 = 0.8;
 
 /// One number of servers, and one of subscribers of each channel, each of them on another server as far as there are any.
 #[derive(Clone, Debug, Serialize)]

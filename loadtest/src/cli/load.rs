@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     floor::FloorFlag,
+    lab::Broker,
     plan::{Bodies, Layout},
     require::RequireArgs,
     scenario::WorkloadArgs,
@@ -70,6 +71,15 @@ pub struct AdrArgs {
     /// Seconds that are measured in each round, after a warm-up of five.
     #[arg(long, default_value_t = 8, value_parser = value_parser!(u64).range(2..=600), requires = "all", help_heading = "All options")]
     pub seconds: u64,
+    /// Of all options only these.
+    #[arg(
+        long,
+        value_name = "OPTION,…",
+        value_delimiter = ',',
+        requires = "all",
+        help_heading = "All options"
+    )]
+    pub options: Vec<Broker>,
     #[expect(missing_docs, reason = "clap would show it")]
     #[command(flatten)]
     pub load: LoadArgs,

@@ -9,8 +9,9 @@ use crate::{
     exit::Exit,
     lab::Broker,
     machine::Machine,
+    plan::Layout,
     progress::Progress,
-    report::{BandwidthReport, Conclusion, publish},
+    report::{BandwidthReport, Conclusion, publish, write_bandwidth},
 };
 
 pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
@@ -39,21 +40,8 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
             invalid.extend(why);
         }
         points.extend(subscribers.iter().enumerate().map(|(index, &subscribers)| {
-            let [one, each, partitions] = [0, 1, 2].map(|broker: usize| &measured[broker][index]);
-            let layout = effort.workload(servers, subscribers).layout;
-            let saving = |measured: &Measured, topics: Vec<usize>| {
-                Saving::new(measured.bytes, one.bytes, expected_saving(&layout, servers, &topics))
-            };
-            Point {
-                servers,
-                subscribers,
-                one_topic_bytes: one.bytes,
-                each_channel: saving(each, (0..each.channels.len()).collect()),
-                partitions: saving(
-                    partitions,
-                    partitions.channels.iter().map(|name| partition(name)).collect(),
-                ),
-            }
+            let measured = [0, 1, 2].map(|broker: usize| &measured[broker][index]);
+            point(servers, subscribers, measured, &effort.workload(servers, subscribers).layout)
         }));
     }
     drop(progress);
@@ -72,7 +60,23 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
         invalid,
     };
     publish(&report, args.json.as_deref())?;
+    write_bandwidth(&report, args.html.as_deref())?;
     Ok(result.exit())
+}
+
+/// What was measured with one topic, with a topic each, and with partitions.
+fn point(servers: usize, subscribers: usize, measured: [&Measured; 3], layout: &Layout) -> Point {
+    let [one, each, partitions] = measured;
+    let saving = |measured: &Measured, topics: Vec<usize>| {
+        Saving::new(measured.bytes, one.bytes, expected_saving(layout, servers, &topics))
+    };
+    Point {
+        servers,
+        subscribers,
+        one_topic_bytes: one.bytes,
+        each_channel: saving(each, (0..each.channels.len()).collect()),
+        partitions: saving(partitions, partitions.channels.iter().map(|name| partition(name)).collect()),
+    }
 }
 
 /// The partition of a channel, of as many as servers have unless they are told otherwise.

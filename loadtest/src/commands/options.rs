@@ -14,7 +14,7 @@ use crate::{
     plan::Workload,
     procfs,
     progress::Progress,
-    report::{Conclusion, OptionsReport, publish, write_options},
+    report::{Conclusion, OptionsReport, compare, publish, write_options},
     verdict::Verdict,
 };
 
@@ -29,8 +29,9 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
         duration: Duration::from_secs(args.seconds),
         ..Workload::from(&args.load.workload)
     };
+    let is_wanted = |broker: &&Broker| args.options.is_empty() || args.options.contains(broker);
     let (brokers, not_run): (Vec<Broker>, Vec<Broker>) =
-        Broker::ALL.iter().partition(|it| it.impossible().is_none());
+        Broker::ALL.iter().filter(is_wanted).partition(|it| it.impossible().is_none());
     let mut trials: Vec<Trial> = brokers.into_iter().map(Trial::new).collect();
     for round in 0..usize::from(args.rounds) {
         // Whatever drifts hits all alike, and none is always the first one.
@@ -54,6 +55,7 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
         machine: Machine::describe(None),
         workload,
         rounds: args.rounds,
+        comparison: compare(&budget.comparison, &claims, &trials),
         trials,
         not_run: not_run
             .into_iter()

@@ -33,6 +33,8 @@ pub(crate) struct Drilled {
     pub(crate) seen: Vec<Seen>,
     /// What the fault was to do, and didn't.
     pub(crate) missed: Vec<String>,
+    /// Whether there is one server only, and whatever ends it leaves none to send to.
+    pub(crate) only_server: bool,
 }
 
 /// How a drill is carried out.
@@ -108,7 +110,8 @@ pub(crate) async fn under_load(
     let seen = lookout.seen(&outcome, begin_us);
     let figures = Figures::of(&outcome, &windows, &seen);
     let audit = audit(&outcome.evidence);
-    Ok(Drilled { workload, outcome, audit, windows, figures, seen, missed })
+    let only_server = lab.servers().len() == 1;
+    Ok(Drilled { workload, outcome, audit, windows, figures, seen, missed, only_server })
 }
 
 /// The lab of a drill, or one for whatever may happen to it.

@@ -25,6 +25,8 @@ pub(crate) struct Figures {
     pub(crate) acknowledged: u64,
     /// Messages that were first sent while something was broken.
     pub(crate) sent_in_fault: u64,
+    /// Messages that were due while something was broken. Where no server is left they are sent later.
+    pub(crate) due_in_fault: u64,
     /// From the first fault until a server's metrics or a client showed it.
     pub(crate) detect_ms: Option<f64>,
     /// From the end of a fault until nothing was overdue: the longest.
@@ -108,6 +110,7 @@ impl Figures {
         Self {
             acknowledged: acknowledged().count() as u64,
             sent_in_fault: records().filter(|it| it.was_sent() && faults.hold(it.sent_us)).count() as u64,
+            due_in_fault: records().filter(|it| it.was_sent() && faults.hold(it.intended_us)).count() as u64,
             send_lag_p99_ms: p99(quiet.map(|record| record.sent_us.saturating_sub(record.intended_us))),
             refused,
             refused_after_p50_ms: median(while_gone.filter_map(|refusal| refusal.after_us)),

@@ -13,9 +13,14 @@ pub(crate) fn reasons(drilled: &Drilled, quick: bool) -> Vec<String> {
     let Drilled { outcome, audit, figures, seen, missed, .. } = drilled;
     let share = if quick { 10 } else { 1 };
     let mut reasons = missed.clone();
+    let in_fault = if drilled.only_server {
+        ("due while the only server was gone", figures.due_in_fault)
+    } else {
+        ("sent while something was broken", figures.sent_in_fault)
+    };
     let enough = [
         ("acknowledged", figures.acknowledged, ACKNOWLEDGED_MIN / share),
-        ("sent while something was broken", figures.sent_in_fault, SENT_IN_FAULT_MIN / share),
+        (in_fault.0, in_fault.1, SENT_IN_FAULT_MIN / share),
     ];
     for (what, count, least) in enough.into_iter().filter(|(_, count, least)| count < least) {
         reasons.push(format!(

@@ -17,8 +17,7 @@ pub(crate) fn judge(budget: &Budget, trials: &[Trial]) -> Vec<Judged> {
 fn judge_claim(claim: &Claim, trials: &[Trial]) -> Judged {
     let open = Judged::open(claim);
     let of = |broker: Broker| trials.iter().find(|trial| trial.broker == broker);
-    let not_run =
-        |broker: Broker| open.clone().because(format!("{} was not run on this machine", broker.name()));
+    let not_run = |broker: Broker| open.clone().because(format!("{} was not run", broker.name()));
     match (&claim.option, &claim.outage) {
         (Some(limit), _) => {
             of(limit.broker).map_or_else(|| not_run(limit.broker), |trial| judge_option(limit, trial, &open))

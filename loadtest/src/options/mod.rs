@@ -15,6 +15,11 @@ pub(crate) fn total() -> Key {
     trial::key(Hop::Total)
 }
 
+/// Where those of `broadcast` are: what is measured on one clock.
+pub(crate) fn broadcast() -> Key {
+    trial::key(Hop::Broadcast)
+}
+
 /// What has to run, or to be there, beside the servers, as the decision counts it.
 pub(crate) const fn components(broker: Broker) -> &'static [&'static str] {
     match broker {

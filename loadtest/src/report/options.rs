@@ -1,14 +1,15 @@
 //! What `adr --all` reports: the decision's own table of comparison, measured.
 
-use std::fmt::Write;
+use std::{fmt::Write, iter};
 
-use comfy_table::{Cell, Color, presets};
+use comfy_table::{Cell, CellAlignment, Color, Table, presets};
 use hopline::hop::Hop;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::{
     Conclusion, Report, Style,
     claims::claims,
+    comparison::{self, Compared},
     terminal::{layout, line, machine, milliseconds, right},
 };
 use crate::{
@@ -33,6 +34,8 @@ pub(crate) struct OptionsReport {
     pub(crate) trials: Vec<Trial>,
     /// The options that this machine can't run.
     pub(crate) not_run: Vec<String>,
+    /// The decision's table of comparison.
+    pub(crate) comparison: Vec<Compared>,
     pub(crate) claims: Vec<Judged>,
 }
 
@@ -79,6 +82,26 @@ struct Row {
     summary: Summary,
 }
 
+impl OptionsReport {
+    /// An option is a column: there are more figures than options.
+    fn table(&self, style: Style) -> Table {
+        let names = self.trials.iter().map(|trial| trial.broker.name());
+        let header: Vec<&str> = iter::once("").chain(names).collect();
+        let mut table = style.table(presets::NOTHING, &header);
+        let columns: Vec<_> = self.trials.iter().map(row).collect();
+        for (index, heading) in HEADINGS.iter().enumerate() {
+            let figures = columns.iter().map(|column| right(&column[index]));
+            table.add_row(iter::once(Cell::new(heading)).chain(figures));
+        }
+        let found = self.trials.iter().map(findings).map(|found| {
+            let colour = if found == 0 { Color::Green } else { Color::Red };
+            style.coloured(&found.to_string(), colour).set_alignment(CellAlignment::Right)
+        });
+        table.add_row(iter::once(Cell::new(FINDINGS)).chain(found));
+        table
+    }
+}
+
 impl Report for OptionsReport {
     fn text(&self, style: Style) -> String {
         let mut text = String::new();
@@ -96,18 +119,12 @@ impl Report for OptionsReport {
             "Machine",
             &format!("{}; everything runs on it, the generator, too", machine(&self.machine)),
         );
-        let header = [&["option", "components"][..], &HEADINGS, &["findings"]].concat();
-        let mut table = style.table(presets::NOTHING, &header);
-        for trial in &self.trials {
-            let mut cells =
-                vec![Cell::new(trial.broker.name()), Cell::new(components(trial.broker).join(", "))];
-            cells.extend(row(trial).iter().map(|text| right(text)));
-            let found = findings(trial);
-            cells
-                .push(style.coloured(&found.to_string(), if found == 0 { Color::Green } else { Color::Red }));
-            table.add_row(cells);
-        }
-        let _ = writeln!(text, "\nTimes in ms, processor time in µs a message, memory in MiB.\n{table}\n");
+        let _ = writeln!(
+            text,
+            "\nThe decision's own comparison:\n{}\n\nAll options. Times in ms, processor time in µs a message, memory in MiB.\n{}\n",
+            comparison::table(&self.comparison, style),
+            self.table(style),
+        );
         for name in &self.not_run {
             let _ = writeln!(text, "Not run: {name}.\n");
         }
@@ -117,21 +134,22 @@ impl Report for OptionsReport {
     }
 }
 
+pub(super) const FINDINGS: &str = "findings of the audits";
 /// The figures of an option, in the order of [`row`].
 pub(super) const HEADINGS: [&str; 13] = [
-    "persist p50",
-    "outbox p50",
-    "broadcast p50",
-    "p99",
-    "total p50",
-    "of each round",
-    "p99",
-    "outage: p99 in it",
-    "healed after",
-    "servers µs",
-    "PostgreSQL µs",
-    "broker µs",
-    "broker MiB",
+    "persist, p50",
+    "outbox, p50",
+    "broadcast, p50",
+    "broadcast, p99",
+    "total, p50",
+    "total, p50 of each round",
+    "total, p99",
+    "in its outage, p99 of deliveries",
+    "after it, all caught up",
+    "servers, processor time",
+    "PostgreSQL, processor time",
+    "broker, processor time",
+    "broker, memory",
 ];
 
 /// What was measured of an option.

@@ -6,6 +6,7 @@ pub(crate) mod compose;
 pub(crate) mod dashboard;
 pub(crate) mod document;
 pub(crate) mod load;
+pub(crate) mod page;
 mod wire;
 
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, process::Command, time::Duration};

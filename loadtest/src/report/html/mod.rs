@@ -1,5 +1,6 @@
 //! The report of `run` and `adr` as a page: one file that needs no network and no script.
 
+mod bandwidth;
 mod breakdown;
 mod drills;
 mod heat_map;
@@ -23,6 +24,7 @@ use crate::{
     latency::{Key, Measure},
     render::hop_colour,
 };
+pub(crate) use bandwidth::write_bandwidth;
 pub(crate) use drills::write_drills;
 pub(crate) use options::write_options;
 pub(crate) use pictures::Pictures;

@@ -8,6 +8,7 @@ use crate::{
     report::{
         LatencyRow, Measured, RunReport,
         claims::{judged_by, limit, plain},
+        comparison::Compared,
         terminal::{self, milliseconds},
     },
     verdict::{Judged, Verdict},
@@ -15,12 +16,42 @@ use crate::{
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub(super) fn claims(claims: &[Judged]) -> Markup {
-    let class = |verdict| match verdict {
+/// The tone of a verdict.
+const fn class(verdict: Verdict) -> &'static str {
+    match verdict {
         Verdict::Holds => "good",
         Verdict::DoesNotHold => "bad",
         Verdict::NotMeasured => "muted",
-    };
+    }
+}
+
+/// What the decision says of both options, and what was measured of each.
+pub(super) fn comparison(rows: &[Compared]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" {}
+                @for title in ["PostgreSQL + Redis", "measured", "PostgreSQL + Outbox + Kafka", "measured, as written"] {
+                    th scope="col" { (title) }
+                }
+            } }
+            tbody { @for row in rows { tr {
+                th scope="row" { (row.aspect) }
+                @for side in [&row.redis, &row.kafka] {
+                    td { (side.says) }
+                    td {
+                        (side.measured) " "
+                        @if let Some(verdict) = side.verdict {
+                            span class=(format!("badge {}", class(verdict))) { (verdict.as_str()) }
+                        }
+                    }
+                }
+            } } }
+        } }
+    }
+}
+
+pub(super) fn claims(claims: &[Judged]) -> Markup {
     html! {
         div.scroll { table.verdicts {
             thead { tr {

@@ -25,7 +25,7 @@ endef
 
 heading = @printf '\n== %s\n' '$(1)'
 
-.PHONY: help demo test check setup setup-tests setup-fuzz fmt lint docs cargo-test test-brokers
+.PHONY: help demo test check setup setup-tests fmt lint docs cargo-test test-brokers
 .PHONY: kafka test-jaeger properties simulate fuzz check-stack deps sbom clean
 
 help: ## Lists these targets.
@@ -91,11 +91,9 @@ simulate: ## Simulates servers from 10,000 seeds, or SIM_SEEDS, or from SIM_SEED
 	@SIM_SEEDS=$(SIM_SEEDS) SIM_SEED=$(SIM_SEED) RUSTFLAGS="--cfg tokio_unstable" \
 		cargo test --test simulation --locked --target-dir $(dir $(RELEASE))simulation
 
-setup-fuzz:
-	@DATABASE_URL=none REDIS_URL=none scripts/setup --fuzz
-
-fuzz: setup-fuzz ## Fuzzes each target for FUZZ_SECONDS (5), or FUZZ_TARGETS alone.
+fuzz: ## Fuzzes each target for FUZZ_SECONDS (5), or FUZZ_TARGETS alone.
 	$(call heading,fuzz: $(FUZZ_SECONDS) s for each target)
+	@DATABASE_URL=none REDIS_URL=none scripts/setup
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_INPUT=$(FUZZ_INPUT) scripts/fuzz $(FUZZ_TARGETS)
 
 check-stack: ## Checks the compose stack's files, with docker compose where it is installed, and the dashboards (Go).

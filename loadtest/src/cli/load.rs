@@ -68,7 +68,7 @@ pub struct AdrArgs {
     /// How often each option is loaded, on a lab of its own each time.
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=100), requires = "all", help_heading = "All options")]
     pub rounds: u16,
-    /// Seconds that are measured in each round, after a warm-up of five.
+    /// Seconds that are measured in each round, after a warm-up of five, or of twenty with Kafka.
     #[arg(long, default_value_t = 8, value_parser = value_parser!(u64).range(2..=600), requires = "all", help_heading = "All options")]
     pub seconds: u64,
     /// Of all options only these.

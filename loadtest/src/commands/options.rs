@@ -18,17 +18,15 @@ use crate::{
     verdict::Verdict,
 };
 
-/// A virtual machine compiles what it runs often only after a while.
 const WARM_UP: Duration = Duration::from_secs(5);
+/// Kafka's virtual machine compiles what it runs often, and fills a core with that meanwhile.
+const WARM_UP_KAFKA: Duration = Duration::from_secs(20);
 
 pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let budget = Budget::load(args.budget.as_deref())?;
     let mut progress = Progress::new();
-    let workload = Workload {
-        warm_up: WARM_UP,
-        duration: Duration::from_secs(args.seconds),
-        ..Workload::from(&args.load.workload)
-    };
+    let duration = Duration::from_secs(args.seconds);
+    let workload = Workload { warm_up: WARM_UP, duration, ..Workload::from(&args.load.workload) };
     let is_wanted = |broker: &&Broker| args.options.is_empty() || args.options.contains(broker);
     let (brokers, not_run): (Vec<Broker>, Vec<Broker>) =
         Broker::ALL.iter().filter(is_wanted).partition(|it| it.impossible().is_none());
@@ -80,8 +78,13 @@ async fn one_round(
     args: &AdrArgs,
     progress: &mut Progress,
 ) -> anyhow::Result<Round> {
+    let warm_up = match broker {
+        Broker::Kafka | Broker::KafkaAsWritten => WARM_UP_KAFKA,
+        _ => workload.warm_up,
+    };
+    let workload = Workload { warm_up, ..workload.clone() };
     let ground = Ground::on_lab(&lab_args(broker, args), None, progress).await?;
-    let loaded = measure(workload, &ground, &Telling::nothing(), progress).await?;
+    let loaded = measure(&workload, &ground, &Telling::nothing(), progress).await?;
     let (latencies, measured) = (loaded.latencies, loaded.measured);
     let messages = measured.throughput.acknowledged_per_s * measured.cpu.window_s;
     let pids = ground.lab.iter().flat_map(|lab| lab.broker_pids());

@@ -66,9 +66,11 @@ pub(crate) fn compare(rows: &[Comparison], claims: &[Judged], trials: &[Trial]) 
 /// No client does anything for it: the servers look for what is missing.
 fn recovery(trial: Option<&Trial>) -> String {
     let healed_ms = trial.and_then(|trial| trial.outage.as_ref()?.figures.heal_ms);
-    healed_ms.map_or("not measured".to_owned(), |ms| {
-        format!("the servers do it: all caught up {} ms after the outage", milliseconds(ms))
-    })
+    match healed_ms {
+        None => "not measured".to_owned(),
+        Some(ms) if ms < 1.0 => "the servers do it: nothing is overdue when the outage ends".to_owned(),
+        Some(ms) => format!("the servers do it: all caught up {} ms after the outage", milliseconds(ms)),
+    }
 }
 
 pub(super) fn table(rows: &[Compared], style: Style) -> Table {

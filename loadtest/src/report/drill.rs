@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, time::Duration};
 
-use comfy_table::{Cell, Color, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, Table, presets};
 use serde::Serialize;
 
 use super::{
@@ -223,6 +223,9 @@ fn table(drills: &[DrillReport], style: Style) -> Table {
     let mut table = style.table(presets::NOTHING, &header);
     for drill in drills {
         table.add_row(row(drill, style));
+    }
+    if let Some(names) = table.column_mut(0) {
+        names.set_constraint(ColumnConstraint::ContentWidth);
     }
     table
 }

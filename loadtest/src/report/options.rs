@@ -107,7 +107,7 @@ impl Report for OptionsReport {
         let mut text = String::new();
         let _ = writeln!(text, "{}\n", self.decision);
         let workload = format!(
-            "{} messages/s, {}; {} rounds of {} s each, in turn; three servers, `local` one",
+            "{} messages/s, {}; {} rounds of {} s each, in turn, after 5 s of warm-up, with Kafka 20 s; three servers, `local` one",
             self.workload.rate_per_s,
             layout(&self.workload.layout),
             self.rounds,

@@ -117,15 +117,20 @@ impl Relay {
                 () = here.woken.notified() => {}
                 () = ended.cancelled() => {}
             }
-            while self.broker.is_connected() && self.publish_oldest(&mut session).await? {}
+            while self.broker.is_connected() && self.publish_oldest(&mut session, ended).await? {}
             if ended.is_cancelled() {
                 return Ok(());
             }
         }
     }
 
-    /// Returns whether more may wait that came before this call. For what came since there is another wake, or look.
-    async fn publish_oldest(&mut self, session: &mut Session) -> Result<bool, HistoryError> {
+    /// Returns whether more may wait that came before this call, or these could not be published and there is time to try
+    /// again. For what came since there is another wake, or look.
+    async fn publish_oldest(
+        &mut self,
+        session: &mut Session,
+        ended: &CancellationToken,
+    ) -> Result<bool, HistoryError> {
         let waiting = self.holds.let_pass(session.oldest(BATCH_MAX).await?).await;
         if waiting.is_empty() {
             return Ok(false);
@@ -146,7 +151,7 @@ impl Relay {
                 span.fail(error.reason().label(), acknowledged_us);
             }
             sleep(RETRY_PAUSE).await;
-            return Ok(false);
+            return Ok(!ended.is_cancelled());
         }
         for stamps in envelopes.iter().map(|envelope| envelope.stamps) {
             metrics().hops.record(Hop::Outbox, published_us.saturating_sub(stamps.committed_us));

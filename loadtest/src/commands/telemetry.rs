@@ -164,7 +164,7 @@ async fn settle(
     let look = |store: &Store| {
         let expected =
             messages.iter().map(|&(trace_id, has_recipients)| Expected { trace_id, has_recipients });
-        Completeness::of(store, &nodes, expected)
+        Completeness::of(store, &nodes, lab.broker().reaches_all(), expected)
     };
     loop {
         let count = receiver.store().spans().len();

@@ -218,6 +218,8 @@ pub(crate) const DRILLS: &[Drill] = &[
         signs: &[Sign::Rises("hopline_broker_losses_total", "heartbeat"), HEALED],
         fault: Fault::BrokerCrash,
         broker: Broker::Kafka,
+        // Without healing alone, all comes out of the outbox, later.
+        sabotage: Sabotage::LoseAndNoHeal,
         ..USUAL
     },
     Drill {

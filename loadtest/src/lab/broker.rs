@@ -60,6 +60,11 @@ impl Broker {
         matches!(self, Self::Redis | Self::RedisChannels | Self::RedisSharded)
     }
 
+    /// Whether it brings each message to all servers, wanted or not.
+    pub(crate) const fn reaches_all(self) -> bool {
+        !matches!(self, Self::RedisChannels | Self::RedisSharded)
+    }
+
     /// How many servers meet over it where nothing else is asked for.
     pub(crate) const fn usual_servers(self) -> u16 {
         match self {

@@ -20,7 +20,7 @@ pub(crate) struct Expected<'a> {
 }
 
 /// How many messages have a trace with all its spans, each below the right one: `total`, `accept`, `persist` and `publish`,
-/// a `receive` of every server, a `send` and a `deliver` of every server that has recipients.
+/// a `receive` of every server that the broker reaches with it, a `send` and a `deliver` of every server that has recipients.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Completeness {
     /// Messages that were sampled and acknowledged.
@@ -42,22 +42,24 @@ const BY_SERVER: [&str; 3] = [RECEIVE, "send", "deliver"];
 const BELOW: [(&str, &str); 3] = [("persist", "accept"), ("send", RECEIVE), ("deliver", "send")];
 
 impl Completeness {
-    /// Looks for the spans of these messages. `nodes` are the servers' names.
+    /// Looks for the spans of these messages. `nodes` are the servers' names; `all_receive` if the broker brings each message
+    /// to all of them, else it does to those with recipients.
     pub(crate) fn of<'a>(
         store: &Store,
         nodes: &[String],
+        all_receive: bool,
         messages: impl Iterator<Item = Expected<'a>>,
     ) -> Self {
         let mut completeness = Self::default();
         for message in messages {
             let spans: Vec<&Span> = store.spans_of(message.trace_id).collect();
-            completeness.enter(&spans, nodes, message.has_recipients);
+            completeness.enter(&spans, nodes, message.has_recipients, all_receive);
         }
         completeness
     }
 
-    fn enter(&mut self, spans: &[&Span], nodes: &[String], has_recipients: &[bool]) {
-        let (missing, misplaced) = (missing(spans, nodes, has_recipients), misplaced(spans));
+    fn enter(&mut self, spans: &[&Span], nodes: &[String], has_recipients: &[bool], all_receive: bool) {
+        let (missing, misplaced) = (missing(spans, nodes, has_recipients, all_receive), misplaced(spans));
         self.messages += 1;
         self.complete += u64::from(missing.is_empty() && misplaced.is_empty());
         for name in missing {
@@ -79,7 +81,12 @@ impl Completeness {
     }
 }
 
-fn missing(spans: &[&Span], nodes: &[String], has_recipients: &[bool]) -> Vec<&'static str> {
+fn missing(
+    spans: &[&Span],
+    nodes: &[String],
+    has_recipients: &[bool],
+    all_receive: bool,
+) -> Vec<&'static str> {
     let place = |names: &[&str], name: &str| names.iter().position(|it| *it == name);
     let mut once = [false; ONCE.len()];
     let mut by_server = vec![[false; BY_SERVER.len()]; nodes.len()];
@@ -95,7 +102,7 @@ fn missing(spans: &[&Span], nodes: &[String], has_recipients: &[bool]) -> Vec<&'
     let missing = ONCE.into_iter().zip(once).filter(|(_, is)| !is).map(|(name, _)| name);
     let mut missing: Vec<&str> = missing.collect();
     for (has_recipients, there) in has_recipients.iter().zip(by_server) {
-        let owed = |name: &str| name == RECEIVE || *has_recipients;
+        let owed = |name: &str| *has_recipients || (all_receive && name == RECEIVE);
         missing.extend(
             BY_SERVER.into_iter().zip(there).filter(|(name, is)| owed(name) && !is).map(|(name, _)| name),
         );
@@ -176,8 +183,19 @@ mod tests {
     fn of(spans: &[Span]) -> Completeness {
         let mut completeness = Completeness::default();
         let nodes = ["a", "b"].map(str::to_owned);
-        completeness.enter(&spans.iter().collect::<Vec<_>>(), &nodes, &[true, false]);
+        completeness.enter(&spans.iter().collect::<Vec<_>>(), &nodes, &[true, false], true);
         completeness
+    }
+
+    #[test]
+    fn who_has_no_recipients_receives_only_what_the_broker_brings_to_all() {
+        let mut spans = spans();
+        spans.pop();
+        assert!(!of(&spans).is_whole());
+        let mut completeness = Completeness::default();
+        let nodes = ["a", "b"].map(str::to_owned);
+        completeness.enter(&spans.iter().collect::<Vec<_>>(), &nodes, &[true, false], false);
+        assert!(completeness.is_whole());
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl World {
 fn completeness(store: &Store, ids: &[TraceId]) -> Completeness {
     let nodes = NODES.map(str::to_owned);
     let expected = ids.iter().map(|&trace_id| Expected { trace_id, has_recipients: &[true; 3] });
-    Completeness::of(store, &nodes, expected)
+    Completeness::of(store, &nodes, true, expected)
 }
 
 #[tokio::test(flavor = "multi_thread")]

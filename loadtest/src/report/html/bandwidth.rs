@@ -78,7 +78,7 @@ fn chart(points: &[Point], of: Of) -> Markup {
         (plot.draw("Saving by number of servers", (&ticks, "servers"), "saved, %", &marks))
         ul.legend {
             @for (number, subscribers) in (2..).zip(&wanting) {
-                li class=(hue(number)) { span.key {} (subscribers) " of them want a channel" }
+                li class=(hue(number)) { span.key {} "a channel is wanted on " (subscribers) }
             }
         }
     }

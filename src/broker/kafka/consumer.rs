@@ -24,6 +24,8 @@ use crate::{broker::arrivals::Arrivals, config};
 /// How long the reading thread waits for a message before it looks whether it is to end.
 const POLL_LIMIT: Duration = Duration::from_millis(100);
 
+const FETCH_WAIT_MAX: Duration = Duration::from_millis(100);
+
 /// What came and was not read yet, at most. It is read at once.
 const QUEUE_KIB_MAX: &str = "16384";
 
@@ -48,8 +50,10 @@ pub(super) enum Beat {
 
 impl Consumer {
     /// Reads what comes after this call began: the ends are looked up before it returns. Blocks.
-    pub(super) fn open(topic: &config::KafkaTopic, arrivals: Arrivals) -> KafkaResult<Self> {
-        let consumer: BaseConsumer = settings(topic).create()?;
+    pub(super) fn open(config: &config::Kafka, arrivals: Arrivals) -> KafkaResult<Self> {
+        let topic = &config.topic;
+        let fetch_wait = fetch_wait(config.heartbeat).as_millis().to_string();
+        let consumer: BaseConsumer = settings(topic).set("fetch.wait.max.ms", fetch_wait).create()?;
         let ends = ends(&consumer, &topic.name)?;
         consumer.assign(&ends)?;
         let (consumer, ended) = (Arc::new(consumer), Arc::new(AtomicBool::new(false)));
@@ -88,6 +92,11 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
     }
+}
+
+/// How long Kafka may keep a fetch while there are no messages. A heartbeat on the same connection is answered after it.
+fn fetch_wait(heartbeat: Duration) -> Duration {
+    FETCH_WAIT_MAX.min(heartbeat / 4)
 }
 
 /// The settings of whoever reads a topic without being in a group.
@@ -135,6 +144,19 @@ fn read(consumer: &BaseConsumer, arrivals: &Arrivals, ended: &AtomicBool) {
             // librdkafka goes on by itself; what that costs the heartbeat finds out.
             Some(Err(error)) => tracing::debug!(%error, "could not read"),
             None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_heartbeat_has_time_left_behind_a_fetch() {
+        for heartbeat in [10, 100, 500, 60_000].map(Duration::from_millis) {
+            let wait = fetch_wait(heartbeat);
+            assert!(wait > Duration::from_millis(1) && wait * 4 <= heartbeat, "{heartbeat:?}: {wait:?}");
         }
     }
 }

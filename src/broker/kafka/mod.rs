@@ -98,7 +98,7 @@ impl Supervisor {
         let (config, producer) = (self.config.clone(), self.producer.clone());
         let arrivals = Arrivals::new(self.events.clone());
         let opening = spawn_blocking(move || {
-            let consumer = Consumer::open(&config.topic, arrivals)?;
+            let consumer = Consumer::open(&config, arrivals)?;
             producer.connect()?;
             Ok(consumer)
         });

@@ -17,7 +17,8 @@ pub enum Hop {
     Accept,
     /// From there until its transaction has committed and its sequence number is known.
     Persist,
-    /// From the commit until the relay hands it to the broker client. Without an outbox that is the same moment.
+    /// From the insert of its row, by PostgreSQL's clock and a little before the commit, until the relay hands it to the broker
+    /// client. Without an outbox that is the moment of the commit.
     Outbox,
     /// From there until the broker has acknowledged the publish.
     Publish,
@@ -44,7 +45,7 @@ impl Hop {
         Self::Total,
     ];
 
-    /// The hops whose durations add up to `total`, each starting where the last one ended.
+    /// The hops whose durations add up to `total`, each starting where the last one ended; `outbox` overlaps the end of `persist`.
     pub const CRITICAL_PATH: [Self; 6] =
         [Self::Accept, Self::Persist, Self::Outbox, Self::Broadcast, Self::Receive, Self::Send];
 

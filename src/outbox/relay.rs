@@ -24,7 +24,8 @@ use crate::{
     telemetry::{labels::Label, metrics::metrics, trace},
 };
 
-/// Messages that are published together.
+/// Messages that are published together, at most. After a failure it is half as many, down to one, since all of them have to be
+/// acknowledged within one limit of time: long messages over a slow link would never be otherwise.
 const BATCH_MAX: usize = 512;
 
 /// How often the others try to take over.
@@ -41,6 +42,7 @@ pub(super) struct Relay {
     broker: Arc<dyn Broker>,
     here: Arc<Here>,
     holds: Holds,
+    batch_max: usize,
 }
 
 /// Where messages are held, if a fault says so.
@@ -59,7 +61,7 @@ impl Relay {
         here: Arc<Here>,
     ) -> Self {
         let holds = Holds { outbox: Hold::new(Hop::Outbox), publish: Hold::new(Hop::Publish) };
-        Self { node, config, database, broker, here, holds }
+        Self { node, config, database, broker, here, holds, batch_max: BATCH_MAX }
     }
 
     /// Stands by until it has the lock, relays until it has lost it, and so on until `ended`.
@@ -131,10 +133,14 @@ impl Relay {
         session: &mut Session,
         ended: &CancellationToken,
     ) -> Result<bool, HistoryError> {
-        let waiting = self.holds.let_pass(session.oldest(BATCH_MAX).await?).await;
+        let batch_max = self.batch_max;
+        let oldest = session.oldest(batch_max).await?;
+        let count = oldest.len();
+        let waiting = self.holds.let_pass(oldest).await;
         if waiting.is_empty() {
             return Ok(false);
         }
+        let more = count == batch_max || waiting.len() < count;
         let published_us = clock::now_us();
         let positions: Vec<i64> = waiting.iter().map(|each| each.position).collect();
         let mut spans = Vec::new();
@@ -150,6 +156,7 @@ impl Relay {
             for span in spans {
                 span.fail(error.reason().label(), acknowledged_us);
             }
+            self.batch_max = (batch_max / 2).max(1);
             sleep(RETRY_PAUSE).await;
             return Ok(!ended.is_cancelled());
         }
@@ -162,7 +169,8 @@ impl Relay {
         }
         fault::crash_after_publish();
         session.remove(&positions).await?;
-        Ok(positions.len() == BATCH_MAX)
+        self.batch_max = (batch_max * 2).min(BATCH_MAX);
+        Ok(more)
     }
 
     /// The envelope of a message. A sampled one has its spans here, the last of which travels with it.

@@ -54,7 +54,7 @@ pub struct AbArgs {
     #[arg(long, value_name = "FILE")]
     pub candidate: PathBuf,
     /// On how many labs they are compared. A lab with an invalid turn doesn't count, and up to as many more are started.
-    #[arg(long, default_value_t = 7, value_parser = value_parser!(u16).range(3..=1_000))]
+    #[arg(long, default_value_t = 15, value_parser = value_parser!(u16).range(3..=1_000))]
     pub labs: u16,
     /// How often each is loaded on a lab, in turn with the other one.
     #[arg(long, default_value_t = 4, value_parser = value_parser!(u16).range(1..=100))]

@@ -61,7 +61,8 @@ pub(crate) async fn carry_out(
     manner: &Manner,
     progress: &mut Progress,
 ) -> anyhow::Result<Drilled> {
-    let load = if manner.quick { drill.load.quick() } else { drill.load };
+    let load = drill.load.over(drill.broker);
+    let load = if manner.quick { load.quick() } else { load };
     let sabotage = manner.sabotage.then_some(drill.sabotage);
     let conditions = Conditions {
         signs: drill.signs,

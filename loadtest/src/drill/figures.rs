@@ -27,6 +27,8 @@ pub(crate) struct Figures {
     pub(crate) sent_in_fault: u64,
     /// Messages that were due while something was broken. Where no server is left they are sent later.
     pub(crate) due_in_fault: u64,
+    /// Messages that were due after everything had been mended.
+    pub(crate) due_afterwards: u64,
     /// From the first fault until a server's metrics or a client showed it.
     pub(crate) detect_ms: Option<f64>,
     /// From the end of a fault until nothing was overdue: the longest.
@@ -62,6 +64,10 @@ struct Faults<'a>(&'a [Window]);
 impl Faults<'_> {
     fn begin_us(self) -> u32 {
         self.0.first().map_or(u32::MAX, |window| window.us.start)
+    }
+
+    fn end_us(self) -> u32 {
+        self.0.iter().map(|window| window.us.end).max().unwrap_or_default()
     }
 
     fn hold(self, us: u32) -> bool {
@@ -110,6 +116,8 @@ impl Figures {
         Self {
             acknowledged: acknowledged().count() as u64,
             sent_in_fault: records().filter(|it| it.was_sent() && faults.hold(it.sent_us)).count() as u64,
+            due_afterwards: records().filter(|it| it.was_sent() && it.intended_us > faults.end_us()).count()
+                as u64,
             due_in_fault: records().filter(|it| it.was_sent() && faults.hold(it.intended_us)).count() as u64,
             send_lag_p99_ms: p99(quiet.map(|record| record.sent_us.saturating_sub(record.intended_us))),
             refused,

@@ -74,7 +74,7 @@ pub(crate) struct Load {
     pub(crate) rate_per_s: f64,
     /// How long the fault lasts, roughly.
     pub(crate) fault: Duration,
-    /// From its planned end until the last message.
+    /// From its planned end until the last message. What was broken must be back before.
     pub(crate) quiet_after: Duration,
     pub(crate) channels: usize,
     pub(crate) subscribers: usize,
@@ -95,9 +95,17 @@ impl Load {
         quick_share: 0.25,
     };
 
+    /// Longer, for a broker that takes long to start again.
+    pub(crate) fn over(self, broker: Broker) -> Self {
+        const KAFKA_STARTS_WITHIN: Duration = Duration::from_secs(15);
+        let longer = if broker.is_kafka() { KAFKA_STARTS_WITHIN } else { Duration::ZERO };
+        Self { quiet_after: self.quiet_after + longer, ..self }
+    }
+
     /// Fewer messages: enough for a test to see whether the drill works.
     fn quick(self) -> Self {
-        Self { rate_per_s: self.rate_per_s * self.quick_share, quiet_after: Duration::from_secs(5), ..self }
+        let quiet_after = self.quiet_after.saturating_sub(Duration::from_secs(3));
+        Self { rate_per_s: self.rate_per_s * self.quick_share, quiet_after, ..self }
     }
 
     pub(crate) fn workload(self) -> Workload {

@@ -27,5 +27,6 @@ pub(crate) async fn outage(
     let lab = Lab::start(options).await?;
     let fault = if broker == Broker::Local { Fault::ServerCrash } else { Fault::BrokerCrash };
     let strike = async |site: &mut Site<'_>, _| Box::pin(fault.strike(site, LENGTH)).await;
-    under_load(&lab, Load::USUAL.quick().workload(), Conditions::default(), strike, progress).await
+    under_load(&lab, Load::USUAL.over(broker).quick().workload(), Conditions::default(), strike, progress)
+        .await
 }

@@ -2,9 +2,10 @@
 
 use super::Drilled;
 
-/// Messages that a drill takes to prove anything, in all and within its fault. A quick one takes a tenth.
+/// Messages that a drill takes to prove anything: in all, within its fault, and after it. A quick one takes a tenth.
 const ACKNOWLEDGED_MIN: u64 = 10_000;
 const SENT_IN_FAULT_MIN: u64 = 2_000;
+const DUE_AFTERWARDS_MIN: u64 = 500;
 /// A generator that was later than this before the fault measures itself: a tenth of the tightest limit.
 const SEND_LAG_MS_MAX: f64 = 100.0;
 
@@ -21,6 +22,7 @@ pub(crate) fn reasons(drilled: &Drilled, quick: bool) -> Vec<String> {
     let enough = [
         ("acknowledged", figures.acknowledged, ACKNOWLEDGED_MIN / share),
         (in_fault.0, in_fault.1, SENT_IN_FAULT_MIN / share),
+        ("due after it was mended", figures.due_afterwards, DUE_AFTERWARDS_MIN / share),
     ];
     for (what, count, least) in enough.into_iter().filter(|(_, count, least)| count < least) {
         reasons.push(format!(

@@ -80,7 +80,7 @@ impl Broker {
     }
 
     /// Whether it is carried by Kafka.
-    const fn is_kafka(self) -> bool {
+    pub(crate) const fn is_kafka(self) -> bool {
         matches!(self, Self::Kafka | Self::KafkaAsWritten)
     }
 

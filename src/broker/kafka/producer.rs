@@ -8,7 +8,10 @@ use rdkafka::{
 };
 use tokio::time::timeout;
 
-use super::{client, topic::ANSWER_TIMEOUT};
+use super::{
+    client,
+    topic::{ANSWER_TIMEOUT, RECORD_MAX_BYTES},
+};
 use crate::{
     broker::{Envelope, PublishError},
     config,
@@ -35,6 +38,7 @@ impl Producer {
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("queue.buffering.max.messages", QUEUE_MAX)
+            .set("message.max.bytes", RECORD_MAX_BYTES)
             .set("message.timeout.ms", config.publish_timeout.as_millis().to_string());
         if let Some(linger) = config.linger {
             client.set("linger.ms", linger.as_millis().to_string());

@@ -31,7 +31,7 @@ pub(crate) struct Figures {
     pub(crate) due_afterwards: u64,
     /// From the first fault until a server's metrics or a client showed it.
     pub(crate) detect_ms: Option<f64>,
-    /// From the end of a fault until nothing was overdue: the longest.
+    /// From the end of a fault until nothing was overdue: the longest. None where most deliveries are overdue at any time.
     pub(crate) heal_ms: Option<f64>,
     /// The 99th percentile of deliveries of what was due before the fault.
     pub(crate) quiet_p99_ms: Option<f64>,
@@ -91,10 +91,12 @@ impl Figures {
             Visit::Recovery { us, .. } => Some(*us),
             Visit::Join { .. } => None,
         };
+        let before = || deliveries(outcome).filter(|(due_us, _)| *due_us < begin_us).map(took);
+        let is_always_late = median(before()).is_some_and(|usual_ms| usual_ms > ms(LATE_US));
         Self {
             detect_ms: first_sign.map(|us| ms(us.saturating_sub(begin_us))),
-            heal_ms: heal_us(outcome, windows).map(ms),
-            quiet_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| *due_us < begin_us).map(took)),
+            heal_ms: heal_us(outcome, windows).filter(|_| !is_always_late).map(ms),
+            quiet_p99_ms: p99(before()),
             fault_p99_ms: p99(deliveries(outcome).filter(|(due_us, _)| faults.hold(*due_us)).map(took)),
             late: deliveries(outcome).map(took).filter(|us| *us > LATE_US).count() as u64,
             reconnections: outcome.trouble.losses.len() as u64,

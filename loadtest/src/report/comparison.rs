@@ -65,9 +65,12 @@ pub(crate) fn compare(rows: &[Comparison], claims: &[Judged], trials: &[Trial]) 
 
 /// No client does anything for it: the servers look for what is missing.
 fn recovery(trial: Option<&Trial>) -> String {
-    let healed_ms = trial.and_then(|trial| trial.outage.as_ref()?.figures.heal_ms);
-    match healed_ms {
-        None => "not measured".to_owned(),
+    let Some(outage) = trial.and_then(|trial| trial.outage.as_ref()) else {
+        return "not measured".to_owned();
+    };
+    match outage.figures.heal_ms {
+        None => "the servers do it; when all had caught up can't be told from how late it is at any time"
+            .to_owned(),
         Some(ms) if ms < 1.0 => "the servers do it: nothing is overdue when the outage ends".to_owned(),
         Some(ms) => format!("the servers do it: all caught up {} ms after the outage", milliseconds(ms)),
     }

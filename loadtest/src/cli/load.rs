@@ -62,8 +62,9 @@ pub struct AdrArgs {
     /// The claims [default: observability/budget.toml as it was when this program was built].
     #[arg(long, value_name = "FILE")]
     pub budget: Option<PathBuf>,
-    /// Measure every option that the decision names, each in turn and under the same load, and what its outage does.
-    #[arg(long, conflicts_with_all = ["target", "require", "fail_fast", "floor", "duration", "warm_up", "rate_steps", "servers", "broker", "database_url", "redis_url", "trace_sample", "complete_at_least"], help_heading = "All options")]
+    /// Measure every option that the decision names, each in turn and under the same load, and what its outage does. Each has
+    /// services of its own, whatever the environment names.
+    #[arg(long, conflicts_with_all = ["target", "require", "fail_fast", "floor", "duration", "warm_up", "rate_steps", "servers", "trace_sample", "complete_at_least"], help_heading = "All options")]
     pub all: bool,
     /// How often each option is loaded, on a lab of its own each time.
     #[arg(long, default_value_t = 3, value_parser = value_parser!(u16).range(1..=100), requires = "all", help_heading = "All options")]

@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     lab::Broker,
     machine::Machine,
-    options::{Cost, Outage, Round, Trial, judge},
+    options::{Cost, KAFKA_WARM_UP, Outage, Round, Trial, judge},
     plan::Workload,
     procfs,
     progress::Progress,
@@ -19,8 +19,6 @@ use crate::{
 };
 
 const WARM_UP: Duration = Duration::from_secs(5);
-/// Kafka's virtual machine compiles what it runs often, and fills a core with that meanwhile.
-const WARM_UP_KAFKA: Duration = Duration::from_secs(20);
 
 pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
     let budget = Budget::load(args.budget.as_deref())?;
@@ -68,7 +66,14 @@ pub(super) async fn execute(args: &AdrArgs) -> anyhow::Result<Exit> {
 }
 
 fn lab_args(broker: Broker, args: &AdrArgs) -> LabArgs {
-    LabArgs { broker, servers: broker.usual_servers(), ..args.load.target.lab.clone() }
+    // An outage kills services, which must not be anybody else's.
+    LabArgs {
+        broker,
+        servers: broker.usual_servers(),
+        database_url: None,
+        redis_url: None,
+        ..args.load.target.lab.clone()
+    }
 }
 
 /// A load on a lab of its own.
@@ -78,10 +83,7 @@ async fn one_round(
     args: &AdrArgs,
     progress: &mut Progress,
 ) -> anyhow::Result<Round> {
-    let warm_up = match broker {
-        Broker::Kafka | Broker::KafkaAsWritten => WARM_UP_KAFKA,
-        _ => workload.warm_up,
-    };
+    let warm_up = if broker.is_kafka() { KAFKA_WARM_UP } else { workload.warm_up };
     let workload = Workload { warm_up, ..workload.clone() };
     let ground = Ground::on_lab(&lab_args(broker, args), None, progress).await?;
     let loaded = measure(&workload, &ground, &Telling::nothing(), progress).await?;

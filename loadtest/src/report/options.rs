@@ -15,7 +15,7 @@ use super::{
 use crate::{
     latency::Summary,
     machine::Machine,
-    options::{Cost, Outage, Trial, components},
+    options::{Cost, KAFKA_WARM_UP, Outage, Trial, components},
     plan::Workload,
     verdict::Judged,
 };
@@ -107,11 +107,13 @@ impl Report for OptionsReport {
         let mut text = String::new();
         let _ = writeln!(text, "{}\n", self.decision);
         let workload = format!(
-            "{} messages/s, {}; {} rounds of {} s each, in turn, after 5 s of warm-up, with Kafka 20 s; three servers, `local` one",
+            "{} messages/s, {}; {} rounds of {} s each, in turn, after {} s of warm-up, with Kafka {} s; three servers, `local` one",
             self.workload.rate_per_s,
             layout(&self.workload.layout),
             self.rounds,
             self.workload.duration.as_secs(),
+            self.workload.warm_up.as_secs(),
+            KAFKA_WARM_UP.as_secs(),
         );
         line(&mut text, "Workload", &workload);
         line(

@@ -39,7 +39,7 @@ fn page(report: &OptionsReport) -> Markup {
         (section("comparison", "The decision's own comparison", "What it says of the option that it chose and of the one that \
             it rejected, and what was measured.", &tables::comparison(&report.comparison)))
         (section("options", "All options", "Times in ms, processor time in µs a message, memory in MiB. Of the \
-            outage: under 200 messages/s all that runs between the servers is killed and started again after 3 s.", &table(report)))
+            outage: under a smaller load all that runs between the servers is killed and started again after 3 s.", &table(report)))
         div.columns {
             (figure("totals", "Total, by percentile", "Both axes are logarithmic.", &curves(total())))
             (figure("broadcasts", "Broadcast, by percentile", "From the commit, or from the relay, to the same server's \

@@ -3,9 +3,10 @@
 use std::{net::SocketAddr, process::Command, time::Duration};
 
 use super::{
-    Lab, find_program,
+    Lab,
     port::free_port,
     process::{Process, Role},
+    program::find_program,
 };
 
 const START_LIMIT: Duration = Duration::from_secs(10);

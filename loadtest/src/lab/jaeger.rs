@@ -5,10 +5,10 @@ use std::{fs, net::SocketAddr, process::Command, sync::Arc, time::Duration};
 use nix::sys::signal::Signal;
 
 use super::{
-    find_program,
     folder::Folder,
     port::free_port,
     process::{Process, Role},
+    program::find_program,
 };
 
 const CONFIG: &str = include_str!("../../../observability/jaeger/config.yaml");

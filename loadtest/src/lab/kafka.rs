@@ -13,10 +13,10 @@ use anyhow::{anyhow, ensure};
 use nix::sys::signal::Signal;
 
 use super::{
-    find_program,
     folder::Folder,
     port::free_port,
     process::{Process, Role},
+    program::find_program,
 };
 
 /// A virtual machine with cold caches, on a machine that others use as well.

@@ -10,24 +10,23 @@ mod exporters;
 mod folder;
 pub mod jaeger;
 pub(crate) mod kafka;
+mod options;
 mod port;
 pub(crate) mod postgres;
 mod process;
+mod program;
 pub mod prometheus;
 pub(crate) mod redis;
 mod server;
 mod small_disk;
 
 use std::{
-    env,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use anyhow::anyhow;
 use futures_util::future::try_join_all;
 
 use auth::LabIssuer;
@@ -36,6 +35,7 @@ pub use cluster::Cluster;
 use folder::Folder;
 pub use jaeger::Jaeger;
 pub use kafka::Kafka;
+pub use options::LabOptions;
 pub use port::free_port;
 pub use postgres::Postgres;
 pub use prometheus::Prometheus;
@@ -48,62 +48,6 @@ use crate::credentials::Credentials;
 
 /// How long the servers may drain when the lab is taken down.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
-
-/// What a lab consists of.
-#[derive(Clone, Debug)]
-pub struct LabOptions {
-    /// How many servers are started, named `a`, `b`, `c` …; 0 for none.
-    pub servers: usize,
-    /// The server's binary. Without one it is built if this runs under Cargo, else looked for beside this program.
-    pub server_binary: Option<PathBuf>,
-    /// Further arguments of every server, after `serve`.
-    pub server_args: Vec<String>,
-    /// Whether servers keep their usual limits of what a client may do. A lab's clients have one address, and each stands for
-    /// many others.
-    pub usual_limits: bool,
-    /// Further environment variables of every server.
-    pub server_env: Vec<(String, String)>,
-    /// Where the servers send their spans: OTLP over gRPC. Without it they send none, whatever the environment says.
-    pub otlp_endpoint: Option<String>,
-    /// The servers' way to one another.
-    pub broker: Broker,
-    /// A PostgreSQL to use instead of a private one.
-    pub database_url: Option<String>,
-    /// A Redis to use instead of a private one; the servers then meet on a topic of their own.
-    pub redis_url: Option<String>,
-    /// The private PostgreSQL's data lie on a filesystem in memory of so many bytes. It takes root.
-    pub database_bytes: Option<u64>,
-    /// Whether the servers take tokens only. [`Lab::credentials`] has them.
-    pub auth: bool,
-    /// Whether the folder with the logs stays, until the next lab starts.
-    pub keep: bool,
-}
-
-impl Default for LabOptions {
-    fn default() -> Self {
-        Self {
-            servers: 3,
-            server_binary: None,
-            server_args: Vec::new(),
-            usual_limits: false,
-            server_env: Vec::new(),
-            otlp_endpoint: None,
-            broker: Broker::default(),
-            database_url: None,
-            redis_url: None,
-            database_bytes: None,
-            auth: false,
-            keep: false,
-        }
-    }
-}
-
-impl LabOptions {
-    /// The Redis that is used instead of a private one, where the servers need one at all.
-    pub(crate) fn given_redis(&self) -> Option<&str> {
-        self.redis_url.as_deref().filter(|_| self.broker.takes_a_redis())
-    }
-}
 
 /// A running lab. Dropping it ends all its processes and removes its folder; that blocks for up to some seconds.
 #[derive(Debug)]
@@ -166,7 +110,8 @@ impl Lab {
             binary,
             node: node.to_owned(),
             database_url: self.database_url().to_owned(),
-            args: lifted_limits(options)
+            args: options
+                .lifted_limits()
                 .iter()
                 .copied()
                 .chain(["--broker", options.broker.name(), "--redis-topic", &self.redis_topic])
@@ -177,7 +122,7 @@ impl Lab {
                 .collect(),
             env: self
                 .broker_env()
-                .chain(tracing(options))
+                .chain(options.tracing())
                 .chain(options.server_env.iter().cloned())
                 .collect(),
         };
@@ -360,24 +305,6 @@ impl Drop for Lab {
     }
 }
 
-/// What lets a few clients of one address do as much as many others would. Later arguments override these.
-fn lifted_limits(options: &LabOptions) -> &'static [&'static str] {
-    const LIFTED: &[&str] = &[
-        "--connections-per-address-max=1000000",
-        "--publish-rate-max=1000000",
-        "--publish-burst-max=1000000",
-    ];
-    if options.usual_limits { &[] } else { LIFTED }
-}
-
-/// What tells a server where its spans go. It sends them soon, so that no one has to wait long for a trace.
-fn tracing(options: &LabOptions) -> impl Iterator<Item = (String, String)> {
-    let endpoint = options.otlp_endpoint.iter();
-    endpoint
-        .flat_map(|it| [("OTEL_EXPORTER_OTLP_ENDPOINT", it.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "1000")])
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-}
-
 /// Locks what no one panics with.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -391,23 +318,6 @@ fn node_names(count: usize) -> Vec<String> {
         .chain((1..).flat_map(|round| letters().map(move |letter| format!("{letter}{round}"))))
         .take(count)
         .collect()
-}
-
-/// A program from PATH; an error says how to install it.
-fn find_program(name: &str, how_to_install: &str) -> anyhow::Result<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .find(|candidate| candidate.is_file())
-        .ok_or_else(|| anyhow!("`{name}` isn't installed. {how_to_install}"))
-}
-
-/// The first version number in what `program --version` prints.
-fn version_of(program: &Path) -> Option<String> {
-    let output = Command::new(program).arg("--version").output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let is_version = |word: &&str| word.starts_with(|first: char| first.is_ascii_digit());
-    text.split([' ', '=', '\n']).find(is_version).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ impl Drop for Postgres {
 
 /// The version of the PostgreSQL that a lab would use.
 pub(crate) fn version() -> Option<String> {
-    super::version_of(&find_binaries().ok()?.join("postgres"))
+    super::program::version_of(&find_binaries().ok()?.join("postgres"))
 }
 
 /// Gives back what a PostgreSQL below this folder leaves, however it ended: shared memory, and a filesystem of its own.

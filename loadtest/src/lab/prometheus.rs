@@ -14,9 +14,9 @@ use serde_json::json;
 use super::{
     Lab,
     exporters::{self, Exporter},
-    find_program,
     port::free_port,
     process::{Process, Role},
+    program::find_program,
 };
 use crate::backends::PrometheusApi;
 

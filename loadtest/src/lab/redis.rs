@@ -14,10 +14,10 @@ use std::{
 use nix::sys::signal::Signal;
 
 use super::{
-    find_program,
     folder::Folder,
     port::free_port,
     process::{Process, Role},
+    program::find_program,
 };
 
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -135,5 +135,5 @@ pub(super) fn new_password() -> String {
 
 /// The version of the Redis that a lab would use.
 pub(crate) fn version() -> Option<String> {
-    super::version_of(&find_program("redis-server", HOW_TO_INSTALL).ok()?)
+    super::program::version_of(&find_program("redis-server", HOW_TO_INSTALL).ok()?)
 }

@@ -6,7 +6,8 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{
-        ConnectInfo, DefaultBodyLimit, FromRequestParts, Path, Query, Request, State, WebSocketUpgrade,
+        ConnectInfo, DefaultBodyLimit, FromRequest, FromRequestParts, Path, Query, Request, State,
+        WebSocketUpgrade,
         rejection::{BytesRejection, PathRejection, QueryRejection},
         ws::rejection::WebSocketUpgradeRejection,
     },
@@ -16,6 +17,7 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -49,14 +51,16 @@ const PAGE_MESSAGES_MAX: usize = 500;
 struct Public {
     shared: Arc<Shared>,
     addresses: Addresses,
+    body_timeout: Duration,
     connections: TaskTracker,
 }
 
-/// The routes for clients. Each WebSocket connection is a task of `connections`.
-pub fn routes(shared: Arc<Shared>, connections: TaskTracker) -> Router {
+/// The routes for clients, who have `body_timeout` to send a request's body. Each WebSocket connection is a task of
+/// `connections`.
+pub fn routes(shared: Arc<Shared>, body_timeout: Duration, connections: TaskTracker) -> Router {
     let frame_bytes_max = shared.config.limits.frame_bytes_max;
     let addresses = Addresses::new(&shared.config.limits);
-    let public = Public { shared, addresses, connections };
+    let public = Public { shared, addresses, body_timeout, connections };
     Router::new()
         .route(WEBSOCKET_PATH, get(open_websocket))
         .route("/v1/channels/{channel}/messages", get(page).post(publish))
@@ -163,17 +167,26 @@ async fn page(
     Ok(Json(HistoryPage { messages, last_seq, next_after_seq }))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoQuery {}
+
 async fn publish(
     State(public): State<Public>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     Known(caller): Known,
     channel: Result<Path<String>, PathRejection>,
-    body: Result<Bytes, BytesRejection>,
+    query: Result<Query<NoQuery>, QueryRejection>,
+    request: Request,
 ) -> Result<Response, Refusal> {
-    let accepted_us = clock::now_us();
     public.addresses.publish(peer.ip()).map_err(rate_limited)?;
     let Path(channel) = channel.map_err(|rejection| malformed(&rejection))?;
+    query.map_err(|rejection| malformed(&rejection))?;
+    // Whoever sends half of a body and nothing since would hold a connection's place.
+    let body = timeout(public.body_timeout, Bytes::from_request(request, &()));
+    let body = body.await.map_err(|_| ProtocolError::new(ErrorCode::Malformed, "the body took too long"))?;
     let body = body.map_err(|rejection| too_large_or_malformed(&rejection))?;
+    let accepted_us = clock::now_us();
     let PublishRequest { client_message_id, body, sender, traceparent } = serde_json::from_slice(&body)
         .map_err(|error| ProtocolError::new(ErrorCode::Malformed, error.to_string()))?;
     let publisher = Arc::new(caller.publisher(sender)?);

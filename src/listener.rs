@@ -29,7 +29,8 @@ const READ_BUFFER_BYTES_MAX: usize = 32 << 10;
 pub struct Limits {
     /// Connections that speak HTTP at a time; the next ones wait in the kernel. A WebSocket has left HTTP behind.
     pub connections_max: usize,
-    /// How long a client may take for a TLS handshake, for the head of a request, and leave a connection without any.
+    /// How long a client may take for a TLS handshake, for the head of a request and for its body, and leave a connection
+    /// without any.
     pub request_timeout: Duration,
 }
 

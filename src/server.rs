@@ -141,8 +141,9 @@ impl Running {
             history: Arc::new(history),
             draining: shutdown.clone(),
         });
-        let public = http::routes(shared, connections.clone()).merge(health::routes(health));
         let (http, for_ever) = (config.http, CancellationToken::new());
+        let public = http::routes(shared, http.request_timeout, connections.clone());
+        let public = public.merge(health::routes(health));
         let public = listener::serve(public_listener, config.tls, public, http, shutdown.clone());
         let admin = listener::serve(admin_listener, None, admin, http, for_ever);
         let (public, admin) = (tokio::spawn(public), tokio::spawn(admin));

@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, LazyLock, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -113,7 +114,7 @@ fn routes() -> Router {
         draining: CancellationToken::new(),
     };
     let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
-    http::routes(Arc::new(shared), TaskTracker::new()).layer(MockConnectInfo(peer))
+    http::routes(Arc::new(shared), Duration::from_secs(10), TaskTracker::new()).layer(MockConnectInfo(peer))
 }
 
 /// The first byte is the method, the rest of the line the path and the query, all that follows the body.

@@ -157,7 +157,11 @@ async fn readiness_says_what_is_wrong() {
     lab.postgres().kill().await;
     let (status, body) = ready().await;
     assert_eq!((status, &body["database"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("failed")));
-    assert_eq!(body["problems"].as_array().unwrap().len(), 2, "{body}");
+    let problems = [
+        "PostgreSQL does not answer",
+        "the broker is disconnected; messages are read from PostgreSQL instead",
+    ];
+    assert_eq!(body["problems"], json!(problems), "strangers learn no more");
     assert_eq!(get(address, "/livez").await.status(), StatusCode::OK);
 }
 
@@ -211,6 +215,29 @@ async fn whoever_is_slow_with_a_request_or_sends_none_is_disconnected() {
         }
     }
     peer.receives_nothing_more().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_do_not_end_keep_others_out_only_until_their_time_is_over() {
+    let lab = lab_with(1, &["--http-connections-max=2", "--request-timeout-ms=500"]).await;
+    let address = lab.server("a").public_addr();
+    let head = "POST /v1/channels/general/messages HTTP/1.1\r\nHost: hopline\r\nContent-Length: 100\r\n\r\n{";
+    let mut begun = Vec::new();
+    for _ in 0..2 {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        socket.write_all(head.as_bytes()).await.unwrap();
+        begun.push(socket);
+    }
+    let answered = soon("an answer", reqwest::get(format!("http://{address}/livez"))).await.unwrap();
+    assert!(answered.status().is_success());
+    for mut socket in begun {
+        let mut refusal = String::new();
+        soon("the connection's end", socket.read_to_string(&mut refusal)).await.unwrap();
+        assert!(
+            refusal.starts_with("HTTP/1.1 400 ") && refusal.contains("the body took too long"),
+            "{refusal}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

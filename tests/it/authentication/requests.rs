@@ -43,8 +43,13 @@ pub(super) async fn tokens_in_the_wrong_place(house: &mut House, good: &str) {
 
 pub(super) async fn names_and_tokens_in_urls(house: &mut House, good: &str) {
     let named = json!({ "client_message_id": Uuid::new_v4(), "body": "x", "sender": "alice" });
+    let own = json!({ "client_message_id": Uuid::new_v4(), "body": "x" });
     let rows = [
         ("a token in the URL, too", house.history("general").query(&[("token", good)]).bearer_auth(good)),
+        (
+            "a token in a POST's URL, too",
+            house.post("general").query(&[("token", good)]).json(&own).bearer_auth(good),
+        ),
         ("a token in a WebSocket's URL", house.handshake(&format!("?token={good}"))),
         ("the same, as OAuth has it", house.handshake(&format!("?access_token={good}"))),
         ("a name in the URL", house.handshake("?sender=bob").bearer_auth(good)),

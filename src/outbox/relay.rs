@@ -1,12 +1,13 @@
 //! The relay: publishes what waits in the outbox, oldest first, and removes what the broker has acknowledged.
 
 use std::{
+    future::ready,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::time::{interval, sleep};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -113,14 +114,19 @@ impl Relay {
     ) -> Result<(), HistoryError> {
         let here = self.here.clone();
         let mut looks = interval(config::Outbox::LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut more = false;
         loop {
             tokio::select! {
+                // First, for the backlog must be told just when there is always more.
+                biased;
                 _ = looks.tick() => tell(&session.backlog().await?),
+                () = ready(()), if more => {}
                 () = here.woken.notified() => {}
                 () = ended.cancelled() => {}
             }
-            while self.broker.is_connected() && self.publish_oldest(&mut session, ended).await? {}
-            if ended.is_cancelled() {
+            more = self.broker.is_connected() && self.publish_oldest(&mut session, ended).await?;
+            if ended.is_cancelled() && !more {
                 return Ok(());
             }
         }

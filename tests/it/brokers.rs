@@ -95,6 +95,31 @@ async fn after_thousands_of_joins_and_leaves_a_server_is_subscribed_to_what_its_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn clients_join_as_fast_as_ever_without_redis_and_get_their_topics_when_it_is_back() {
+    let lab = lab_over(Broker::RedisChannels, 1).await;
+    let server = lab.server("a");
+    lab.redis().kill();
+    soon("the loss of Redis", async {
+        while metric(server.admin_addr(), "hopline_broker_connected", &[]).await > 0.0 {}
+    })
+    .await;
+    let mut readers = Vec::new();
+    // Together more than requests for topics may wait.
+    soon("all to have joined", async {
+        for name in ["one", "two"] {
+            let mut reader = Peer::connect(server.public_addr(), name).await;
+            for number in 0..800 {
+                reader.subscribe(&format!("{name}-{number}"), None).await;
+            }
+            readers.push(reader);
+        }
+    })
+    .await;
+    lab.redis().start().await.unwrap();
+    soon("all topics", async { while topics(&lab).await.len() < 1600 {} }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_local_server_needs_no_redis() {
     let lab = lab_over(Broker::Local, 1).await;
     let mut reader = Peer::connect(lab.addrs()[0], "reader").await;

@@ -112,7 +112,7 @@ impl Broker for RedisBroker {
 
     async fn subscribe(&self, channel: &ChannelName) {
         let asked = timeout(ANSWER_TIMEOUT, async {
-            if let Some(stands) = self.topics.want(channel).await
+            if let Some(stands) = self.topics.want(channel)
                 && self.is_connected()
             {
                 let _ = stands.await;

@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     convert::Infallible,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -20,7 +23,7 @@ use crate::{config, protocol::ChannelName};
 
 /// Subscriptions that are asked for at once.
 const REQUESTS_AT_ONCE: usize = 512;
-/// Subscriptions that may wait for their command. Whoever has one more waits for room.
+/// Subscriptions that may wait for their command.
 const REQUESTS_MAX: usize = 1024;
 /// A topic stays for so long after the last client of its channels: often they are back at once.
 const LINGER: Duration = Duration::from_secs(2);
@@ -38,6 +41,8 @@ pub(super) struct Topics {
     layout: config::Topics,
     wanted: Mutex<HashMap<String, Wanted>>,
     requests: mpsc::Sender<Request>,
+    /// There was no room for a request: all that is wanted is to be subscribed to once more.
+    overlooked: AtomicBool,
 }
 
 /// A topic that is subscribed to, or soon will be.
@@ -53,7 +58,7 @@ impl Topics {
     /// The topics, and what asks for them.
     pub(super) fn new(layout: config::Topics) -> (Self, mpsc::Receiver<Request>) {
         let (requests, receiver) = mpsc::channel(REQUESTS_MAX);
-        (Self { layout, wanted: Mutex::default(), requests }, receiver)
+        (Self { layout, wanted: Mutex::default(), requests, overlooked: AtomicBool::new(false) }, receiver)
     }
 
     /// Where a channel's messages are published.
@@ -68,8 +73,9 @@ impl Topics {
         }
     }
 
-    /// A client wants this channel. Asks for its topic, if not everything comes anyway; the answer comes once it stands.
-    pub(super) async fn want(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
+    /// A client wants this channel. Asks for its topic, if not everything comes anyway; the answer comes once it stands. With
+    /// too many requests before it there is none, but the topic comes soon.
+    pub(super) fn want(&self, channel: &ChannelName) -> Option<oneshot::Receiver<()>> {
         if matches!(self.layout, config::Topics::One(_)) {
             return None;
         }
@@ -81,7 +87,10 @@ impl Topics {
             wanted.lingers_since = None;
         }
         let (stands, answer) = oneshot::channel();
-        let _ = self.requests.send(Request { topic, stands }).await;
+        if self.requests.try_send(Request { topic, stands }).is_err() {
+            self.overlooked.store(true, Ordering::Release);
+            return None;
+        }
         Some(answer)
     }
 
@@ -123,7 +132,12 @@ impl Topics {
                         let _ = request.stands.send(());
                     }
                 }
-                _ = sweeps.tick() => nodes.change(Change::Unsubscribe, &self.take_lingered()).await?,
+                _ = sweeps.tick() => {
+                    if self.overlooked.swap(false, Ordering::Acquire) {
+                        nodes.change(Change::Subscribe, &self.wanted()).await?;
+                    }
+                    nodes.change(Change::Unsubscribe, &self.take_lingered()).await?;
+                }
             }
         }
     }

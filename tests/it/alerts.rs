@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
-    process::Command,
 };
 
 use crate::support::document::{read, table};
@@ -110,13 +109,4 @@ fn the_table_lists_every_alert_with_its_severities() {
     let rows = table(&read("TELEMETRY.md"), "alert").into_iter();
     let stated = rows.map(|row| (row[0].clone(), row[1].split(", ").map(str::to_owned).collect()));
     assert_eq!(stated.collect::<BTreeMap<_, BTreeSet<_>>>(), severities, "the table, then the rules");
-}
-
-#[test]
-fn the_alert_on_the_persist_queue_knows_its_limit() {
-    let help = Command::new(env!("CARGO_BIN_EXE_hopline")).args(["serve", "--help"]).output().unwrap();
-    let help = String::from_utf8(help.stdout).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    let flag = help.split("--persist-queue-max").nth(1).expect("there is such a flag");
-    let limit = flag.split("[default: ").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
-    assert!(text_of("rules").contains(&format!("hopline_persist_queue_messages / {limit} > ")), "{limit}");
 }

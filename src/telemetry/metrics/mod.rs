@@ -52,7 +52,7 @@ declare! {
         "hopline_outbox_failures_total": outbox_failures is Counter;
         /// Whether the broker connection is up.
         "hopline_broker_connected": broker_connected is Gauge;
-        /// Broker connections given up.
+        /// Broker connections given up, and attempts to get one that failed: some ten a second while it is away.
         "hopline_broker_losses_total": broker_losses is Counters<BrokerLoss>, by "reason";
         /// Bytes of the envelopes that went to the broker and came from it.
         "hopline_broker_bytes_total": broker_bytes is Counters<Direction>, by "direction";

@@ -8,9 +8,9 @@ use crate::{
 };
 
 /// A generator that is later than this at the 99th percentile measures itself.
-const SEND_LAG_P99_MS_MAX: f64 = 10.0;
+pub(crate) const SEND_LAG_P99_MS_MAX: f64 = 10.0;
 /// So is one whose lateness is more than this share of a limit that figures with it are judged by.
-const SEND_LAG_SHARE_MAX: f64 = 0.1;
+pub(crate) const SEND_LAG_SHARE_MAX: f64 = 0.1;
 /// A thread that is busy for longer can't keep up when it matters.
 const BUSY_SHARE_MAX: f64 = 0.9;
 /// The same for what many threads and processes share.

@@ -15,14 +15,11 @@ use crate::{
     plan::{Layout, Workload},
     progress::Progress,
     run::{self, Outcome, Target, Telemetry},
-    scrape, validity,
+    scrape,
+    validity::{self, SEND_LAG_P99_MS_MAX, SEND_LAG_SHARE_MAX},
 };
 
 const WARM_UP: Duration = Duration::from_secs(1);
-/// How late the generator may be at the 99th percentile, as a share of the tightest limit of `total`.
-const SEND_LAG_SHARE_MAX: f64 = 0.1;
-/// The same where no limit is about `total`.
-const SEND_LAG_P99_MS_MAX: f64 = 10.0;
 /// A median that rises by both in a stage goes on rising: a queue builds up that the stage is too short to show.
 const RISE_FACTOR: f64 = 2.0;
 const RISE_MS: f64 = 10.0;
@@ -123,6 +120,7 @@ impl Stage {
             self.invalid.push("the audit found something; `run` at this rate shows what".to_owned());
         }
         self.invalid.extend(late(limits, latencies));
+        self.invalid.extend(unmeasured(limits, latencies));
         // How late the generator may be was asked already.
         self.exceeded.extend(validity::reasons(None, &audit, latencies, &outcome.flaws));
     }
@@ -141,6 +139,13 @@ fn late(limits: &[Limit], latencies: &Latencies) -> Option<String> {
     (lag_ms > max_ms).then(|| {
         format!("the generator fell behind its schedule: p99 of send_lag is {lag_ms:.1} ms, the limit is {max_ms} ms")
     })
+}
+
+/// A limit of which nothing was measured is neither kept nor exceeded.
+fn unmeasured(limits: &[Limit], latencies: &Latencies) -> impl Iterator<Item = String> {
+    let is_open =
+        |limit: &&Limit| latencies.get(limit.latency.key()).is_none_or(|series| series.count() == 0);
+    limits.iter().filter(is_open).map(|limit| format!("{}: nothing was measured", limit.name))
 }
 
 /// Which limits a run exceeded.

@@ -27,6 +27,11 @@ fn layout() -> Layout {
 }
 
 pub(super) async fn execute(args: &AbArgs) -> anyhow::Result<Exit> {
+    // There is one outbox in a database: a relay of one build would publish for both.
+    anyhow::ensure!(
+        !args.lab.broker.is_kafka(),
+        "two builds can't be compared over Kafka: they would share one outbox; name another --broker"
+    );
     let mut progress = Progress::new();
     let workload = Workload {
         rate_per_s: args.rate,

@@ -46,7 +46,7 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
     }
     drop(progress);
     let result = match points.iter().all(Point::is_as_expected) {
-        _ if !invalid.is_empty() => Conclusion::Invalid,
+        _ if !invalid.is_empty() || points.is_empty() => Conclusion::Invalid,
         true => Conclusion::Pass,
         false => Conclusion::Fail,
     };

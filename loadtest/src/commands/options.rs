@@ -116,9 +116,19 @@ fn conclusion(trials: &[Trial], a_claim_fails: bool) -> Conclusion {
     };
     if a_claim_fails || !trials.iter().all(is_clean) {
         Conclusion::Fail
-    } else if trials.iter().all(is_valid) {
+    } else if !trials.is_empty() && trials.iter().all(is_valid) {
         Conclusion::Pass
     } else {
         Conclusion::Invalid
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_any_option_nothing_is_proved() {
+        assert_eq!(conclusion(&[], false), Conclusion::Invalid);
     }
 }

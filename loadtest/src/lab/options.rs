@@ -28,7 +28,7 @@ pub struct LabOptions {
     pub redis_url: Option<String>,
     /// The private PostgreSQL's data lie on a filesystem in memory of so many bytes. It takes root.
     pub database_bytes: Option<u64>,
-    /// Whether the servers take tokens only. [`Lab::credentials`] has them.
+    /// Whether the servers take tokens only. [`Lab::credentials`](super::Lab::credentials) has them.
     pub auth: bool,
     /// Whether the folder with the logs stays, until the next lab starts.
     pub keep: bool,

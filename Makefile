@@ -16,8 +16,6 @@ SIM_SEED ?=
 FUZZ_SECONDS ?= 5
 FUZZ_TARGETS ?=
 FUZZ_INPUT ?=
-# Tests wait for real services more than they compute.
-export RUST_TEST_THREADS ?= $(shell echo $$(($$(nproc) * 3 / 2)))
 
 DELIVERY := broker_loss:: delivery:: sequence:: shutdown:: slow_client:: subscribe::
 define over

@@ -59,7 +59,7 @@ async fn ready(State(health): State<Health>) -> (StatusCode, Json<Readiness>) {
     let ping = health.history.ping().await;
     // Anyone may ask, so the reason, which can have users and hosts in it, is for the log.
     if let Err(error) = &ping {
-        tracing::warn!(%error, "PostgreSQL does not answer");
+        tracing::debug!(%error, "PostgreSQL does not answer");
     }
     let database = check(ping.is_ok(), Check::Failed, "PostgreSQL does not answer".into());
     let broker = check(

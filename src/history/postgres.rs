@@ -18,9 +18,9 @@ use crate::{
 };
 
 /// Reads that take longer fail; who asked decides whether to ask again.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(2);
 /// Counters that are read with one statement, so that its time doesn't grow with the channels that a server watches.
 const POSITIONS_AT_ONCE: usize = 8192;
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A message as a row has it.
 #[derive(FromRow)]

@@ -22,12 +22,19 @@ static MACHINE: Mutex<()> = Mutex::const_new(());
 
 /// A lab that has the machine to itself as long as the guard stands.
 async fn lab(servers: usize, args: &[&str]) -> (MutexGuard<'static, ()>, Lab) {
+    start(options(servers, args)).await
+}
+
+async fn start(options: LabOptions) -> (MutexGuard<'static, ()>, Lab) {
     let alone = MACHINE.lock().await;
-    let lab = Lab::start(LabOptions {
+    (alone, Lab::start(options).await.expect("the lab starts"))
+}
+
+fn options(servers: usize, args: &[&str]) -> LabOptions {
+    LabOptions {
         servers,
         server_binary: Some(PathBuf::from(env!("CARGO_BIN_EXE_hopline"))),
         server_args: args.iter().map(ToString::to_string).collect(),
         ..LabOptions::default()
-    });
-    (alone, lab.await.expect("the lab starts"))
+    }
 }

@@ -3,19 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Parser;
-use hopline_loadtest::{
-    cli::Cli,
-    commands,
-    exit::Exit,
-    lab::{Lab, LabOptions, free_port},
-};
+use hopline_loadtest::{cli::Cli, commands, exit::Exit, lab::free_port};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::{
     lab_with,
     load::{load, row},
-    options,
 };
 
 #[track_caller]
@@ -51,34 +45,6 @@ async fn a_loss_ends_the_run_early_and_fails_it() {
     assert_eq!(report["ended_early"], true);
     assert!(report["audit"]["findings"]["lost"].as_u64().unwrap() > 0, "{}", report["audit"]);
     assert!(report["audit"]["examples"][0]["seq"].is_u64(), "{}", report["audit"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_run_brings_tokens_to_servers_that_want_them_its_own_or_one_that_it_is_given() {
-    let lab = Lab::start(LabOptions { auth: true, ..options(2, &[]) }).await.unwrap();
-    let fixed = ["--warm-up=0", "--duration=2", "--rate=50", "--subscribers=20", "--reconnect=0.5:1"];
-    let address = lab.addrs()[0].to_string();
-    let without = ["hopline-loadtest", "run", "--trace-sample=0", "--target", &address];
-    let refused = commands::execute(Cli::parse_from(without).command).await.unwrap_err();
-    assert!(format!("{refused:#}").contains("from a token"), "{refused:#}");
-    let secret = lab.folder().join("jwt-secret");
-    let secret = secret.to_str().unwrap();
-    let mint = ["--jwt-secret-file", secret, "--jwt-issuer=hopline-lab", "--jwt-audience=hopline"];
-    let (exit, report) = load(&lab.addrs(), &[&fixed[..], &mint].concat()).await;
-    // Invalid is a run on a busy machine, which is another matter.
-    assert_ne!(exit, Exit::Fail);
-    assert_eq!(report["clients"]["subscribers"], json!(20), "{:?}", report["invalid"]);
-    let token = std::process::Command::new(env!("CARGO_BIN_EXE_hopline"))
-        .args(["token", "--secret-file", secret, "--issuer=hopline-lab", "--audience=hopline"])
-        .args(["--sub=one-for-all", "--read=load-*", "--write=load-*", "--expires-in=10m"])
-        .output()
-        .unwrap();
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(&file, token.stdout).unwrap();
-    let given = ["--token-file", file.path().to_str().unwrap()];
-    let (exit, report) = load(&lab.addrs(), &[&fixed[..], &given].concat()).await;
-    assert_ne!(exit, Exit::Fail);
-    assert_eq!(report["clients"]["subscribers"], json!(20), "{:?}", report["invalid"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

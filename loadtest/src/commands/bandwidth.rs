@@ -45,8 +45,11 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
         }));
     }
     drop(progress);
+    if points.is_empty() {
+        invalid.push("none of --subscribers is as few as --servers, so nothing was measured".to_owned());
+    }
     let result = match points.iter().all(Point::is_as_expected) {
-        _ if !invalid.is_empty() || points.is_empty() => Conclusion::Invalid,
+        _ if !invalid.is_empty() => Conclusion::Invalid,
         true => Conclusion::Pass,
         false => Conclusion::Fail,
     };

@@ -111,15 +111,12 @@ impl Broker for RedisBroker {
     }
 
     async fn subscribe(&self, channel: &ChannelName) {
-        let asked = timeout(ANSWER_TIMEOUT, async {
-            if let Some(stands) = self.topics.want(channel)
-                && self.is_connected()
-            {
-                let _ = stands.await;
-            }
-        });
-        // Without an answer the next session subscribes to it, and the checks of positions bring what is missed.
-        let _ = asked.await;
+        if let Some(stands) = self.topics.want(channel)
+            && self.is_connected()
+        {
+            // Without an answer the next session subscribes to it, and the checks of positions bring what is missed.
+            let _ = timeout(ANSWER_TIMEOUT, stands).await;
+        }
     }
 
     fn unsubscribe(&self, channel: &ChannelName) {

@@ -10,7 +10,7 @@ use crate::{
     exit::Exit,
     lab::Broker,
     machine::Machine,
-    options::{Cost, KAFKA_WARM_UP, Outage, Round, Trial, judge},
+    options::{Cost, Outage, Round, Trial, judge},
     plan::Workload,
     procfs,
     progress::Progress,
@@ -83,7 +83,7 @@ async fn one_round(
     args: &AdrArgs,
     progress: &mut Progress,
 ) -> anyhow::Result<Round> {
-    let warm_up = if broker.is_kafka() { KAFKA_WARM_UP } else { workload.warm_up };
+    let warm_up = workload.warm_up.max(broker.warm_up());
     let workload = Workload { warm_up, ..workload.clone() };
     let ground = Ground::on_lab(&lab_args(broker, args), None, progress).await?;
     let loaded = measure(&workload, &ground, &Telling::nothing(), progress).await?;

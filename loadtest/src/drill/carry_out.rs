@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Drill, Figures, QUIET_BEFORE, Sabotage, Seen, Sign, Site, Window, sign::Lookout};
+use super::{Drill, Figures, Sabotage, Seen, Sign, Site, Window, sign::Lookout};
 use crate::{
     audit::{Audit, audit},
     clock::Clock,
@@ -77,7 +77,7 @@ pub(crate) async fn carry_out(
     under_load(&lab, workload, conditions, strike, progress).await
 }
 
-/// Loads a lab, and has something broken after a while.
+/// Loads a lab, and has something broken once it has warmed up.
 pub(crate) async fn under_load(
     lab: &Lab,
     workload: Workload,
@@ -87,14 +87,15 @@ pub(crate) async fn under_load(
 ) -> anyhow::Result<Drilled> {
     let target = Target::on(lab);
     let (survival, voice) = (Arc::new(survival), progress.voice());
+    let breaks_after = workload.warm_up;
     let strike = async {
         let clock = survival.began().await;
         let admin = lab.servers().iter().map(|server| server.admin_addr()).collect();
         let mut site = Site::new(lab, &survival, clock, &switches, voice);
         site.switches.set_all(&Value::Null).await?;
-        let mut lookout = Lookout::new(admin, signs, clock, QUIET_BEFORE);
+        let mut lookout = Lookout::new(admin, signs, clock, breaks_after);
         let struck = async {
-            sleep_until(Instant::from_std(clock.moment(QUIET_BEFORE))).await;
+            sleep_until(Instant::from_std(clock.moment(breaks_after))).await;
             strike(&mut site, clock).await?;
             sleep(AFTERMATH).await;
             anyhow::Ok(())

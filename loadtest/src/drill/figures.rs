@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Seen, Window};
+use super::{QUIET, Seen, Window};
 use crate::{
     audit::{Answer, Ledger},
     latency::{Measure, Series},
@@ -33,7 +33,7 @@ pub(crate) struct Figures {
     pub(crate) detect_ms: Option<f64>,
     /// From the end of a fault until nothing was overdue: the longest. None where most deliveries are overdue at any time.
     pub(crate) heal_ms: Option<f64>,
-    /// The 99th percentile of deliveries of what was due before the fault.
+    /// The 99th percentile of deliveries of what was due shortly before the fault.
     pub(crate) quiet_p99_ms: Option<f64>,
     /// The same of what was due in it.
     pub(crate) fault_p99_ms: Option<f64>,
@@ -70,6 +70,12 @@ impl Faults<'_> {
         self.0.iter().map(|window| window.us.end).max().unwrap_or_default()
     }
 
+    /// Whether it is what the faults are compared with. What came earlier may have met something cold.
+    fn are_soon_after(self, us: u32) -> bool {
+        let quiet_us = u32::try_from(QUIET.as_micros()).unwrap_or(u32::MAX);
+        (self.begin_us().saturating_sub(quiet_us)..self.begin_us()).contains(&us)
+    }
+
     fn hold(self, us: u32) -> bool {
         self.0.iter().any(|window| window.us.contains(&us))
     }
@@ -91,7 +97,7 @@ impl Figures {
             Visit::Recovery { us, .. } => Some(*us),
             Visit::Join { .. } => None,
         };
-        let before = || deliveries(outcome).filter(|(due_us, _)| *due_us < begin_us).map(took);
+        let before = || deliveries(outcome).filter(|(due_us, _)| faults.are_soon_after(*due_us)).map(took);
         let is_always_late = median(before()).is_some_and(|usual_ms| usual_ms > ms(LATE_US));
         Self {
             detect_ms: first_sign.map(|us| ms(us.saturating_sub(begin_us))),
@@ -110,7 +116,7 @@ impl Figures {
         let acknowledged = || records().filter(|record| record.is_acknowledged());
         let refusals = &outcome.trouble.refusals;
         let while_gone = refusals.iter().filter(|refusal| faults.is_gone(refusal.at_us));
-        let quiet = records().filter(|it| it.was_sent() && it.intended_us < faults.begin_us());
+        let quiet = records().filter(|it| it.was_sent() && faults.are_soon_after(it.intended_us));
         let mut refused = BTreeMap::new();
         for refusal in refusals {
             *refused.entry(refusal.code.as_str()).or_default() += 1;

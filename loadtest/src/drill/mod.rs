@@ -33,8 +33,8 @@ use crate::{
     plan::{Bodies, Layout, Workload},
 };
 
-/// From the first message until something breaks.
-pub(crate) const QUIET_BEFORE: Duration = Duration::from_secs(4);
+/// How long it is quiet before something breaks, to compare with.
+pub(crate) const QUIET: Duration = Duration::from_secs(4);
 
 /// One drill: what is broken, and what must hold nevertheless.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +72,8 @@ impl Drill {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) rate_per_s: f64,
+    /// From the first message until something breaks: [`QUIET`], and before it what warms up.
+    pub(crate) quiet_before: Duration,
     /// How long the fault lasts, roughly.
     pub(crate) fault: Duration,
     /// From its planned end until the last message. What was broken must be back before.
@@ -87,6 +89,7 @@ impl Load {
     /// Three subscribers of each channel, one on each server.
     pub(crate) const USUAL: Self = Self {
         rate_per_s: 800.0,
+        quiet_before: QUIET,
         fault: Duration::from_secs(5),
         quiet_after: Duration::from_secs(8),
         channels: 50,
@@ -95,11 +98,15 @@ impl Load {
         quick_share: 0.25,
     };
 
-    /// Longer, for a broker that takes long to start again.
+    /// Longer, for a broker that is slow at first, and takes long to start again.
     pub(crate) fn over(self, broker: Broker) -> Self {
         const KAFKA_STARTS_WITHIN: Duration = Duration::from_secs(15);
         let longer = if broker.is_kafka() { KAFKA_STARTS_WITHIN } else { Duration::ZERO };
-        Self { quiet_after: self.quiet_after + longer, ..self }
+        Self {
+            quiet_before: self.quiet_before.max(broker.warm_up()),
+            quiet_after: self.quiet_after + longer,
+            ..self
+        }
     }
 
     /// Fewer messages: enough for a test to see whether the drill works.
@@ -117,7 +124,7 @@ impl Load {
                 ..Layout::default()
             },
             rate_per_s: self.rate_per_s,
-            warm_up: QUIET_BEFORE,
+            warm_up: self.quiet_before,
             duration: self.fault + self.quiet_after,
             ..Workload::default()
         }

@@ -1,6 +1,6 @@
 //! What runs between the lab's servers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -82,6 +82,12 @@ impl Broker {
     /// Whether it is carried by Kafka.
     pub(crate) const fn is_kafka(self) -> bool {
         matches!(self, Self::Kafka | Self::KafkaAsWritten)
+    }
+
+    /// From the first message until it is as quick as it gets. Kafka's virtual machine compiles what it runs often, and
+    /// fills a core with that meanwhile.
+    pub(crate) const fn warm_up(self) -> Duration {
+        if self.is_kafka() { Duration::from_secs(20) } else { Duration::ZERO }
     }
 
     /// Whether one Redis, whoever runs it, is enough.

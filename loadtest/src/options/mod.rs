@@ -6,14 +6,9 @@ mod trial;
 pub(crate) use judge::judge;
 pub(crate) use trial::{Cost, Outage, Round, Trial};
 
-use std::time::Duration;
-
 use hopline::hop::Hop;
 
 use crate::{lab::Broker, latency::Key};
-
-/// Kafka's virtual machine compiles what it runs often, and fills a core with that meanwhile.
-pub(crate) const KAFKA_WARM_UP: Duration = Duration::from_secs(20);
 
 /// Where the figures of `total` are.
 pub(crate) fn total() -> Key {

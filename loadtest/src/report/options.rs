@@ -13,9 +13,10 @@ use super::{
     terminal::{layout, line, machine, milliseconds, right},
 };
 use crate::{
+    lab::Broker,
     latency::Summary,
     machine::Machine,
-    options::{Cost, KAFKA_WARM_UP, Outage, Trial, components},
+    options::{Cost, Outage, Trial, components},
     plan::Workload,
     verdict::Judged,
 };
@@ -113,7 +114,7 @@ impl Report for OptionsReport {
             self.rounds,
             self.workload.duration.as_secs(),
             self.workload.warm_up.as_secs(),
-            KAFKA_WARM_UP.as_secs(),
+            Broker::Kafka.warm_up().as_secs(),
         );
         line(&mut text, "Workload", &workload);
         line(

@@ -13,7 +13,7 @@ use growth::Growth;
 
 use crate::{
     clock::Clock,
-    drill::{Check, Conditions, Drilled, Fault, Load, Manner, QUIET_BEFORE, Site, start_lab, under_load},
+    drill::{Check, Conditions, Drilled, Fault, Load, Manner, Site, start_lab, under_load},
     plan::Workload,
     preflight,
     progress::Progress,
@@ -64,6 +64,7 @@ pub(crate) async fn soak(
     progress: &mut Progress,
 ) -> anyhow::Result<Soaked> {
     let load = Load { rate_per_s: args.rate, ..Load::USUAL };
+    let quiet_before = load.quiet_before;
     let workload = Workload { duration: args.duration, ..load.workload() };
     progress.step("starting the lab");
     let lab = start_lab(None, manner).await?;
@@ -72,7 +73,7 @@ pub(crate) async fn soak(
     let mut growth = Growth::default();
     let strike = async |site: &mut Site<'_>, clock: Clock| {
         for (fault, minute) in faults.into_iter().zip(0..) {
-            let begins = QUIET_BEFORE + EVERY * minute;
+            let begins = quiet_before + EVERY * minute;
             let at = |after| sleep_until(Instant::from_std(clock.moment(begins + after)));
             at(Duration::ZERO).await;
             Box::pin(fault.strike(site, LENGTH)).await?;

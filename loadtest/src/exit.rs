@@ -18,6 +18,11 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// How a command ends with this error.
+    pub fn of(error: &anyhow::Error) -> Self {
+        if error.is::<Misuse>() { Self::Usage } else { Self::Environment }
+    }
+
     /// The number.
     pub const fn code(self) -> u8 {
         match self {
@@ -35,6 +40,11 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+/// A mistake in the command line that shows only where several arguments, or the files that they name, meet.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misuse(pub(crate) String);
 
 /// The codes, for `--help`.
 pub const HELP: &str = "\

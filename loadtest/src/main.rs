@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("error: {error:#}");
-            Exit::Environment.into()
+            Exit::of(&error).into()
         }
     }
 }

@@ -7,10 +7,15 @@ use std::process::Command;
 /// Nobody listens there: it is reserved.
 const NOBODY: &str = "127.0.0.1:1";
 
-/// Runs the program under a limit of open files; returns its exit code and what it said.
+/// Loads nobody.
 fn run(files: u32, flags: &str) -> (Option<i32>, String) {
+    execute(files, &format!("run --target {NOBODY} {flags}"))
+}
+
+/// Runs the program under a limit of open files; returns its exit code and what it said.
+fn execute(files: u32, command: &str) -> (Option<i32>, String) {
     let program = env!("CARGO_BIN_EXE_hopline-loadtest");
-    let script = format!("ulimit -n {files} && exec {program} run --target {NOBODY} {flags}");
+    let script = format!("ulimit -n {files} && exec {program} {command}");
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     (output.status.code(), String::from_utf8(output.stderr).unwrap())
 }
@@ -21,6 +26,19 @@ fn too_few_open_files_are_the_environments_fault_and_told_before_the_start() {
     assert_eq!(code, Some(4), "{said}");
     assert!(said.contains("330 clients need 458 open files, and the limit is 200. Raise it"), "{said}");
     assert!(!said.contains("connecting"), "{said}");
+}
+
+#[test]
+fn arguments_that_contradict_one_another_are_mistakes_of_usage_and_told_before_the_start() {
+    for (command, why) in [
+        ("ab --baseline /bin/true --candidate /bin/true --broker kafka", "they would share one outbox"),
+        ("bandwidth --servers 2,3 --subscribers 4,5", "there is nothing to measure"),
+        ("capacity --claim brodcast", "has no latency claim `brodcast`"),
+    ] {
+        let (code, said) = execute(1_000, command);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(why) && !said.contains("starting"), "{said}");
+    }
 }
 
 #[test]

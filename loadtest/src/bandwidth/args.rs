@@ -37,3 +37,11 @@ pub struct BandwidthArgs {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
+
+impl BandwidthArgs {
+    /// How many subscribers there are with so many servers. More than servers would be on all of them, like as many.
+    pub(crate) fn subscribers_of(&self, servers: u16) -> Vec<usize> {
+        let few = self.subscribers.iter().filter(|count| **count <= servers);
+        few.map(|&count| usize::from(count)).collect()
+    }
+}

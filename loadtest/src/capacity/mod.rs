@@ -5,11 +5,13 @@ mod resources;
 mod search;
 mod stage;
 
-use anyhow::bail;
 use hopline::hop::Hop;
 use serde::Serialize;
 
-use crate::budget::{Budget, LatencyLimit};
+use crate::{
+    budget::{Budget, LatencyLimit},
+    exit::Misuse,
+};
 pub use args::CapacityArgs;
 pub(crate) use search::{Search, Step};
 pub(crate) use stage::{Bench, Stage};
@@ -37,7 +39,7 @@ pub(crate) fn limits(args: &CapacityArgs) -> anyhow::Result<Vec<Limit>> {
         .map(|(claim, latency)| Limit { name: claim.id.clone(), latency })
         .collect();
     if let Some(wrong) = args.claim.iter().find(|id| limits.iter().all(|limit| limit.name != **id)) {
-        bail!("the budget has no latency claim `{wrong}` that is judged");
+        return Err(Misuse(format!("the budget has no latency claim `{wrong}` that is judged")).into());
     }
     Ok(limits)
 }

@@ -10,7 +10,7 @@ use crate::{
     archive::Run,
     cli::LabArgs,
     compare::AbArgs,
-    exit::Exit,
+    exit::{Exit, Misuse},
     lab::Lab,
     plan::{Layout, Workload},
     progress::Progress,
@@ -28,10 +28,11 @@ fn layout() -> Layout {
 
 pub(super) async fn execute(args: &AbArgs) -> anyhow::Result<Exit> {
     // There is one outbox in a database: a relay of one build would publish for both.
-    anyhow::ensure!(
-        !args.lab.broker.is_kafka(),
-        "two builds can't be compared over Kafka: they would share one outbox; name another --broker"
-    );
+    if args.lab.broker.is_kafka() {
+        let why =
+            "two builds can't be compared over Kafka: they would share one outbox; name another --broker";
+        return Err(Misuse(why.to_owned()).into());
+    }
     let mut progress = Progress::new();
     let workload = Workload {
         rate_per_s: args.rate,

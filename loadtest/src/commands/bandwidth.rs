@@ -6,7 +6,7 @@ use hopline::protocol::ChannelName;
 
 use crate::{
     bandwidth::{BandwidthArgs, Effort, Measured, Point, Saving, expected_saving, measure},
-    exit::Exit,
+    exit::{Exit, Misuse},
     lab::Broker,
     machine::Machine,
     plan::Layout,
@@ -15,6 +15,10 @@ use crate::{
 };
 
 pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
+    if args.servers.iter().all(|servers| args.subscribers_of(*servers).is_empty()) {
+        let why = "none of --subscribers is as few as --servers, so there is nothing to measure";
+        return Err(Misuse(why.to_owned()).into());
+    }
     let mut progress = Progress::new();
     let effort = Effort {
         rate_per_s: args.rate,
@@ -25,14 +29,11 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
     };
     let (mut points, mut invalid) = (Vec::new(), Vec::new());
     for &servers in &args.servers {
+        let subscribers = args.subscribers_of(servers);
+        if subscribers.is_empty() {
+            continue;
+        }
         let servers = usize::from(servers);
-        // More subscribers than servers are on all of them, too.
-        let subscribers: Vec<usize> = args
-            .subscribers
-            .iter()
-            .map(|&count| usize::from(count))
-            .filter(|count| *count <= servers)
-            .collect();
         let mut measured = Vec::new();
         for broker in [Broker::Redis, Broker::RedisChannels, Broker::RedisSharded] {
             let (of_broker, why) = measure(broker, servers, &subscribers, &effort, &mut progress).await?;
@@ -45,9 +46,6 @@ pub(super) async fn execute(args: &BandwidthArgs) -> anyhow::Result<Exit> {
         }));
     }
     drop(progress);
-    if points.is_empty() {
-        invalid.push("none of --subscribers is as few as --servers, so nothing was measured".to_owned());
-    }
     let result = match points.iter().all(Point::is_as_expected) {
         _ if !invalid.is_empty() => Conclusion::Invalid,
         true => Conclusion::Pass,

@@ -17,6 +17,7 @@ mod delivery;
 mod documents;
 mod encrypted_services;
 mod fault;
+mod history;
 mod hostile_input;
 mod html_report;
 mod http;

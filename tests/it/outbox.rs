@@ -181,6 +181,31 @@ async fn five_seconds_without_kafka_under_load_lose_nothing_and_the_backlog_is_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_the_outbox_and_how_long_is_told_by_its_relay() {
+    let lab = lab(Broker::Kafka, 2, &PATIENT).await;
+    let (relay, other) = relay_and_other(&lab).await;
+    lab.backend().kill();
+    let mut alice = Peer::connect(other.public_addr(), "alice").await;
+    for _ in 0..20 {
+        alice.publish("general", "x").await;
+    }
+    metric_reaches(relay.admin_addr(), "hopline_outbox_messages", &[], 20.0).await;
+    metric_reaches(relay.admin_addr(), "hopline_outbox_age_seconds", &[], 1.0).await;
+    for gauge in ["hopline_outbox_messages", "hopline_outbox_age_seconds"] {
+        assert_eq!(
+            metric(other.admin_addr(), gauge, &[]).await,
+            0.0,
+            "{gauge} of a server that doesn't relay"
+        );
+    }
+    lab.backend().start().await.unwrap();
+    is_emptied(&lab).await;
+    for gauge in ["hopline_outbox_messages", "hopline_outbox_age_seconds"] {
+        soon(gauge, async { while metric(relay.admin_addr(), gauge, &[]).await > 0.0 {} }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_kafka_is_noticed_by_its_heartbeat_and_healed_like_a_dead_one() {
     let lab = Arc::new(lab(Broker::Kafka, 2, &[REFUSE_NOTHING]).await);
     let outage = async {

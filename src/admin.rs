@@ -33,17 +33,18 @@ const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 struct Rendered {
     metrics: PrometheusHandle,
     process: Process,
-    history: Postgres,
+    /// Whoever reads from PostgreSQL.
+    readers: [Postgres; 2],
 }
 
 /// The routes of the admin listener. `metrics` are missing where none are recorded; who brings `token` may switch faults
 /// from another machine. Must be called within the runtime that the metrics speak of.
-pub fn routes(metrics: Option<PrometheusHandle>, history: Postgres, token: Option<Secret>) -> Router {
+pub fn routes(metrics: Option<PrometheusHandle>, readers: [Postgres; 2], token: Option<Secret>) -> Router {
     let mut routes = Router::new();
     if let Some(metrics) = metrics {
         tokio::spawn(keep_up(metrics.clone()));
         let process = Process::new(Handle::current().metrics());
-        let rendered = Arc::new(Rendered { metrics, process, history });
+        let rendered = Arc::new(Rendered { metrics, process, readers });
         let metrics = Router::new().route("/metrics", get(render_metrics)).with_state(rendered);
         routes = routes.merge(metrics).route("/exemplars", get(render_exemplars));
     }
@@ -65,7 +66,8 @@ async fn keep_up(metrics: PrometheusHandle) {
 }
 
 async fn render_metrics(State(rendered): State<Arc<Rendered>>) -> String {
-    let (idle, open) = rendered.history.connections();
+    let counts = rendered.readers.iter().map(Postgres::connections);
+    let (idle, open) = counts.fold((0, 0), |sum, (idle, open)| (sum.0 + idle, sum.1 + open));
     rendered.process.collect(Readers { idle, used: open.saturating_sub(idle) });
     rendered.metrics.render()
 }

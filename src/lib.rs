@@ -17,6 +17,7 @@ pub mod clock;
 pub mod config;
 pub mod connection;
 pub mod fault;
+pub mod files;
 pub mod health;
 pub mod history;
 pub mod hop;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use hopline::{
     clock,
     config::{Config, ConfigErrors, Database, DatabaseArgs, ServeArgs},
-    fault, mint,
+    fault, files, mint,
     mint::TokenArgs,
     operate::{self, FaultArgs, HealthArgs},
     replay::{self, ReplayArgs},
@@ -95,6 +95,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     let metrics = if config.metrics { Some(metrics::install()?) } else { None };
     let traces = trace::start(&config.node)?;
     logs::start(&filter)?;
+    // Both listeners have so many that speak HTTP.
+    let connections_max = config.client.limits.connections_max + 2 * config.http.connections_max;
+    files::complain_of_limit(files::raise_limit(), connections_max);
     if config.fault_switches {
         tracing::warn!("faults can be switched on the admin listener");
         fault::enable();

@@ -16,7 +16,7 @@ use crate::{
     admin,
     auth::Auth,
     broker::{self, Broker},
-    config::Config,
+    config::{self, Config},
     connection::Shared,
     health::{self, Health},
     history::Postgres,
@@ -31,6 +31,9 @@ use crate::{
 };
 
 /// How long requests that have begun may take when the server stops.
+/// Connections with which a server reads what it needs itself: one read for healing, one of positions, one of a channel's counter.
+const OWN_CONNECTIONS_MAX: u32 = 3;
+
 const REQUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a server did not start, or did not end well.
@@ -76,9 +79,9 @@ pub async fn run(
     ready: impl FnOnce(&Ready),
 ) -> Result<(), ServerError> {
     let listeners = (listen(config.listen).await?, listen(config.admin_listen).await?);
-    let history = Postgres::new(&config.database);
+    let readers = Readers::new(&config.database);
     tokio::select! {
-        prepared = schema::prepare(&history, config.migrate) => prepared?,
+        prepared = schema::prepare(&readers.own, config.migrate) => prepared?,
         () = shutdown.cancelled() => return Ok(()),
     }
     let addresses = Ready {
@@ -87,10 +90,25 @@ pub async fn run(
         admin: address_of(&listeners.1, config.admin_listen),
     };
     let shutdown_timeout = config.shutdown_timeout;
-    let mut running = Running::start(config, listeners, history, metrics, &shutdown);
+    let mut running = Running::start(config, listeners, readers, metrics, &shutdown);
     ready(&addresses);
     running.last_until(&shutdown).await?;
     running.drain(shutdown_timeout).await
+}
+
+/// Who reads from PostgreSQL.
+struct Readers {
+    /// Clients: what they missed, and pages of history.
+    clients: Postgres,
+    /// The server itself: healing, comparing positions and saying whether it is ready must not wait behind clients.
+    own: Postgres,
+}
+
+impl Readers {
+    fn new(database: &config::Database) -> Self {
+        let own = config::Database { connections_max: OWN_CONNECTIONS_MAX, ..database.clone() };
+        Self { clients: Postgres::new(database), own: Postgres::new(&own) }
+    }
 }
 
 /// All that goes on in a server.
@@ -109,7 +127,7 @@ impl Running {
     fn start(
         config: Config,
         (public_listener, admin_listener): (TcpListener, TcpListener),
-        history: Postgres,
+        readers: Readers,
         metrics: Option<PrometheusHandle>,
         shutdown: &CancellationToken,
     ) -> Self {
@@ -118,7 +136,7 @@ impl Running {
         let (broker, events) = broker::start(&config.broker);
         let (registrar, registrations) = Registrar::new();
         let waiting = Waiting::new(config.client.waiting_bytes_max);
-        let stored = Arc::new(history.clone());
+        let stored = Arc::new(readers.own.clone());
         let receive =
             Receive::new(config.node.clone(), config.receive, broker.clone(), stored, waiting.clone());
         let receiving = tokio::spawn(receive.run(receive::Inputs { events, registrations }));
@@ -128,9 +146,9 @@ impl Running {
             Persist::start(config.persist, database, move |batch| committed(batch), &closing, &mut stages);
 
         let connections = TaskTracker::new();
-        let health = Health { history: history.clone(), broker, draining: shutdown.clone() };
-        let admin =
-            admin::routes(metrics, history.clone(), config.admin_token).merge(health::routes(health.clone()));
+        let health = Health { history: readers.own.clone(), broker, draining: shutdown.clone() };
+        let both = [readers.own, readers.clients.clone()];
+        let admin = admin::routes(metrics, both, config.admin_token).merge(health::routes(health.clone()));
         let shared = Arc::new(Shared {
             node: config.node,
             config: config.client,
@@ -138,7 +156,7 @@ impl Running {
             accept: Accept::new(persist, config.client.limits),
             waiting,
             registrar,
-            history: Arc::new(history),
+            history: Arc::new(readers.clients),
             draining: shutdown.clone(),
         });
         let (http, for_ever) = (config.http, CancellationToken::new());

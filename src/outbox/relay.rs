@@ -7,7 +7,7 @@ use std::{
 };
 
 use sqlx::postgres::PgConnectOptions;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -32,6 +32,12 @@ const BATCH_MAX: usize = 512;
 /// How often the others try to take over.
 const TAKE_OVER_EVERY: Duration = Duration::from_millis(500);
 
+/// A relay that has published nothing of what waits for so long gives way: another server may reach the broker.
+const GIVES_WAY_AFTER: Duration = Duration::from_secs(5);
+
+/// For how long: whoever reaches the broker has tried to take over meanwhile.
+const GIVES_WAY_FOR: Duration = TAKE_OVER_EVERY.saturating_mul(2);
+
 /// How long to wait after a publish that failed.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -44,6 +50,8 @@ pub(super) struct Relay {
     here: Arc<Here>,
     holds: Holds,
     batch_max: usize,
+    /// Since when it can't publish.
+    failing_since: Option<Instant>,
 }
 
 /// Where messages are held, if a fault says so.
@@ -62,7 +70,7 @@ impl Relay {
         here: Arc<Here>,
     ) -> Self {
         let holds = Holds { outbox: Hold::new(Hop::Outbox), publish: Hold::new(Hop::Publish) };
-        Self { node, config, database, broker, here, holds, batch_max: BATCH_MAX }
+        Self { node, config, database, broker, here, holds, batch_max: BATCH_MAX, failing_since: None }
     }
 
     /// Stands by until it has the lock, relays until it has lost it, and so on until `ended`.
@@ -73,10 +81,15 @@ impl Relay {
                 Ok(None) => return,
                 Err(error) => Err(error),
             };
-            if let Err(error) = relayed {
-                tracing::warn!(%error, "lost PostgreSQL while relaying, or waiting to");
-            }
-            ended.run_until_cancelled(sleep(TAKE_OVER_EVERY)).await;
+            let pause = match relayed {
+                Ok(()) => GIVES_WAY_FOR,
+                Err(error) => {
+                    tracing::warn!(%error, "lost PostgreSQL while relaying, or waiting to");
+                    resign();
+                    TAKE_OVER_EVERY
+                }
+            };
+            ended.run_until_cancelled(sleep(pause)).await;
         }
     }
 
@@ -84,14 +97,18 @@ impl Relay {
     async fn stand_by(&self, ended: &CancellationToken) -> Result<Option<Session>, HistoryError> {
         let mut session = Session::open(&self.database).await?;
         while !session.try_lock().await? {
-            if ended.run_until_cancelled(sleep(TAKE_OVER_EVERY)).await.is_none() {
+            resign();
+            // Whoever reaches the broker goes first.
+            let pause = if self.broker.is_connected() { TAKE_OVER_EVERY } else { GIVES_WAY_AFTER };
+            if ended.run_until_cancelled(sleep(pause)).await.is_none() {
                 return Ok(None);
             }
         }
         Ok(Some(session))
     }
 
-    /// The lock goes with the session, when this returns.
+    /// The lock goes with the session, when this returns. If that is to give way, what waits is still this server's to tell,
+    /// until another one has the lock.
     async fn relay(&mut self, session: Session, ended: &CancellationToken) -> Result<(), HistoryError> {
         tracing::info!("this server relays the outbox now");
         self.here.relays.store(true, Ordering::Relaxed);
@@ -102,8 +119,6 @@ impl Relay {
             () = wake::listen(&database, &here.woken), if is_woken => Ok(()),
         };
         self.here.relays.store(false, Ordering::Relaxed);
-        metrics().outbox_relay.set(0.0);
-        tell(&Backlog::default());
         relayed
     }
 
@@ -125,8 +140,18 @@ impl Relay {
                 () = here.woken.notified() => {}
                 () = ended.cancelled() => {}
             }
-            more = self.broker.is_connected() && self.publish_oldest(&mut session, ended).await?;
+            more = if self.broker.is_connected() {
+                self.publish_oldest(&mut session, ended).await?
+            } else {
+                self.failing_since.get_or_insert_with(Instant::now);
+                false
+            };
             if ended.is_cancelled() && !more {
+                return Ok(());
+            }
+            if self.failing_since.is_some_and(|since| since.elapsed() >= GIVES_WAY_AFTER) {
+                tracing::warn!("can't publish what is in the outbox; another server may relay it");
+                self.failing_since = None;
                 return Ok(());
             }
         }
@@ -144,6 +169,7 @@ impl Relay {
         let count = oldest.len();
         let waiting = self.holds.let_pass(oldest).await;
         if waiting.is_empty() {
+            self.failing_since = None;
             return Ok(false);
         }
         let more = count == batch_max || waiting.len() < count;
@@ -163,6 +189,7 @@ impl Relay {
                 span.fail(error.reason().label(), acknowledged_us);
             }
             self.batch_max = (batch_max / 2).max(1);
+            self.failing_since.get_or_insert_with(Instant::now);
             sleep(RETRY_PAUSE).await;
             return Ok(!ended.is_cancelled());
         }
@@ -176,6 +203,7 @@ impl Relay {
         fault::crash_after_publish();
         session.remove(&positions).await?;
         self.batch_max = (batch_max * 2).min(BATCH_MAX);
+        self.failing_since = None;
         Ok(more)
     }
 
@@ -216,6 +244,12 @@ impl Holds {
         }
         waiting
     }
+}
+
+/// What waits is another server's to tell.
+fn resign() {
+    metrics().outbox_relay.set(0.0);
+    tell(&Backlog::default());
 }
 
 fn tell(backlog: &Backlog) {

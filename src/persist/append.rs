@@ -63,6 +63,11 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
+/// The function of the database that appends a batch.
+pub(super) const fn procedure(to_outbox: bool) -> &'static str {
+    if to_outbox { "append_messages_to_outbox" } else { "append_messages" }
+}
+
 /// Appends a batch in one round trip: the statement is its own transaction. Answers in the batch's order.
 pub(super) async fn append(
     connection: &mut PgConnection,

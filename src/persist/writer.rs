@@ -1,6 +1,7 @@
 //! A writer: one connection to PostgreSQL, one batch at a time.
 
 use std::{
+    fmt::Display,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Committed, Draft, PersistError,
-    append::{Failure, Placed, append, append_answering_early},
+    append::{Failure, Placed, append, append_answering_early, procedure},
     pace::{Pace, Turn, Turns},
 };
 use crate::{
@@ -32,6 +33,7 @@ use crate::{
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// A batch that is committed.
 struct Appended {
@@ -50,6 +52,8 @@ pub(super) struct Writer<F> {
     turns: Turns,
     /// When the last batch was done with.
     ended_us: u64,
+    /// When it last said that it can't connect.
+    complained: Option<Instant>,
     /// Whether this one counts as connected. Others may take it for that before it is.
     counted: bool,
     committed: F,
@@ -73,6 +77,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             pace,
             turns,
             ended_us: 0,
+            complained: None,
             counted: false,
             committed,
         }
@@ -134,11 +139,22 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
 
     async fn connect(&mut self) -> bool {
         if self.connection.is_none() {
-            let attempt = timeout(CONNECT_TIMEOUT, self.database.connect()).await;
-            self.connection = attempt.ok().and_then(Result::ok);
+            match timeout(CONNECT_TIMEOUT, self.database.connect()).await {
+                Ok(Ok(connection)) => self.connection = Some(connection),
+                Ok(Err(error)) => self.complain(&error),
+                Err(_) => self.complain(&format_args!("no answer within {CONNECT_TIMEOUT:?}")),
+            }
         }
         self.tell_connected();
         self.connection.is_some()
+    }
+
+    /// Says why there is no connection, now and then: it is tried many times a second.
+    fn complain(&mut self, why: &dyn Display) {
+        if self.complained.is_none_or(|complained| complained.elapsed() >= COMPLAIN_EVERY) {
+            self.complained = Some(Instant::now());
+            tracing::warn!(error = %why, "a writer can't connect to PostgreSQL; trying again");
+        }
     }
 
     fn tell_connected(&mut self) {
@@ -253,7 +269,7 @@ impl<F: Fn(Vec<Committed>)> Writer<F> {
             committed.push(Committed { message, stamps, trace });
             replies.push((draft.reply, ack));
         }
-        trace::commit(&traces, (started_us, committed_us), batch_messages);
+        trace::commit(&traces, procedure(self.config.to_outbox), (started_us, committed_us), batch_messages);
         (self.committed)(committed);
         for (reply, ack) in replies {
             // A publisher that has gone meanwhile will retry, or read history.

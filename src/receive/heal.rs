@@ -19,9 +19,10 @@ use crate::{
     },
 };
 
-/// Channels that one read heals, and messages of each: together they bound its memory.
-const HEALED_CHANNELS_MAX: usize = 64;
-const HEALED_MESSAGES_MAX: usize = 64;
+/// Channels that one read heals, and messages of each. After a failure it is half as many of both, down to one: messages may
+/// be too long, or the database too slow, for all of them to come in time, and one row that can't be read must not keep the
+/// other channels from healing.
+pub(super) const HEALED_MAX: usize = 64;
 /// How long to wait after a read for healing that failed.
 const HEAL_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,15 +38,21 @@ pub(super) struct Stored {
     /// The channels' counters, read before the messages.
     last_seqs: HashMap<ChannelName, u64>,
     messages: Vec<Message>,
+    /// Messages of each channel that were asked for.
+    messages_max: usize,
 }
 
-async fn read_missing(history: &dyn History, missing: &[Missing]) -> Result<Stored, HistoryError> {
+async fn read_missing(
+    history: &dyn History,
+    missing: &[Missing],
+    messages_max: usize,
+) -> Result<Stored, HistoryError> {
     let channels: Vec<ChannelName> = missing.iter().map(|gap| gap.channel.clone()).collect();
     let last_seqs = history.positions(&channels).await?.into_iter().collect();
     let ranges = missing.iter().map(|gap| Range { channel: &gap.channel, after: gap.after, upto: gap.upto });
     let ranges: Vec<Range<'_>> = ranges.collect();
-    let messages = history.pages(&ranges, HEALED_MESSAGES_MAX).await?;
-    Ok(Stored { last_seqs, messages })
+    let messages = history.pages(&ranges, messages_max).await?;
+    Ok(Stored { last_seqs, messages, messages_max })
 }
 
 impl Receive {
@@ -54,7 +61,7 @@ impl Receive {
         if self.healing || fault::heals_nothing() {
             return;
         }
-        let missing = self.order.due(self.now(), HEALED_CHANNELS_MAX);
+        let missing = self.order.due(self.now(), self.healed_max);
         if missing.is_empty() {
             return;
         }
@@ -65,7 +72,7 @@ impl Receive {
             }
         }
         self.healing = true;
-        let history = self.history.clone();
+        let (history, healed_max) = (self.history.clone(), self.healed_max);
         let span = tracing::info_span!(
             "heal",
             otel.kind = "client",
@@ -73,7 +80,7 @@ impl Receive {
             hopline.channels = missing.len()
         );
         let read = async move {
-            let stored = read_missing(&*history, &missing).await;
+            let stored = read_missing(&*history, &missing, healed_max).await;
             if let Err(error) = &stored {
                 tracing::Span::current().record("otel.status_code", "error");
                 tracing::warn!(%error, channels = missing.len(), "could not heal; trying again");
@@ -127,7 +134,9 @@ impl Receive {
         }
     }
 
-    fn on_healed(&mut self, missing: Vec<Missing>, Stored { last_seqs, messages }: Stored) {
+    fn on_healed(&mut self, missing: Vec<Missing>, stored: Stored) {
+        let Stored { last_seqs, messages, messages_max } = stored;
+        self.healed_max = (self.healed_max * 2).min(HEALED_MAX);
         let received_us = clock::now_us();
         metrics().healed.increment(messages.len() as u64);
         let mut stored: HashMap<ChannelName, Vec<(u64, Delivery)>> = HashMap::new();
@@ -143,7 +152,7 @@ impl Receive {
             let last_seq = last_seqs.get(&gap.channel).copied().unwrap_or(0);
             // A full page says nothing about what comes after its last message.
             let complete_upto = match stored.iter().map(|(seq, _)| *seq).max() {
-                Some(last) if stored.len() == HEALED_MESSAGES_MAX => last,
+                Some(last) if stored.len() == messages_max => last,
                 // A number above the counter is no one's yet, whatever the broker brought.
                 _ => gap.upto.min(last_seq),
             };
@@ -156,6 +165,7 @@ impl Receive {
 
     fn on_heal_failed(&mut self, missing: &[Missing]) {
         metrics().heal_failures.increment(1);
+        self.healed_max = (self.healed_max / 2).max(1);
         let now = self.now();
         for gap in missing {
             self.order.heal_failed(now, &gap.channel, HEAL_PAUSE);

@@ -31,7 +31,7 @@ use crate::{
     },
 };
 use checks::Checks;
-use heal::Read;
+use heal::{HEALED_MAX, Read};
 use order::{Order, Placed};
 
 /// Early messages held for one channel.
@@ -62,6 +62,8 @@ pub struct Receive {
     checks: Checks,
     reads: JoinSet<Read>,
     healing: bool,
+    /// Channels that the next read heals, at most, and messages of each.
+    healed_max: usize,
 }
 
 impl Receive {
@@ -85,6 +87,7 @@ impl Receive {
             checks: Checks::new(config),
             reads: JoinSet::new(),
             healing: false,
+            healed_max: HEALED_MAX,
         }
     }
 

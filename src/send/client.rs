@@ -10,7 +10,10 @@ use axum::{
     extract::ws::{CloseFrame, Message, Utf8Bytes},
 };
 use futures_util::{Sink, SinkExt};
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -49,6 +52,7 @@ pub struct Client {
     /// The connection's identity.
     pub session: Uuid,
     queue: mpsc::Sender<Outgoing>,
+    taken: Arc<Notify>,
     waiting: Waiting,
     cut_off: Arc<CutOff>,
 }
@@ -62,6 +66,8 @@ struct CutOff {
 /// The reading end of a client's queue, for [`write()`].
 pub struct ClientQueue {
     queue: mpsc::Receiver<Outgoing>,
+    /// Tells that something was taken from the queue.
+    taken: Arc<Notify>,
     cut_off: Arc<CutOff>,
 }
 
@@ -69,8 +75,9 @@ impl Client {
     /// A client whose queue holds at most `queue_max` frames, and fewer if too much waits for all clients.
     pub fn new(session: Uuid, queue_max: usize, waiting: Waiting) -> (Self, ClientQueue) {
         let (sender, queue) = mpsc::channel(queue_max);
-        let cut_off = Arc::new(CutOff::default());
-        (Self { session, queue: sender, waiting, cut_off: cut_off.clone() }, ClientQueue { queue, cut_off })
+        let (taken, cut_off) = (Arc::new(Notify::new()), Arc::new(CutOff::default()));
+        let reading = ClientQueue { queue, taken: taken.clone(), cut_off: cut_off.clone() };
+        (Self { session, queue: sender, taken, waiting, cut_off }, reading)
     }
 
     /// Queues a frame of this client's own.
@@ -96,9 +103,12 @@ impl Client {
         self.queue.capacity() >= frames
     }
 
-    /// Returns when it does.
+    /// Returns when it does; one caller at a time. It takes no place meanwhile: a message that came would find none, and the
+    /// client be taken for a slow one.
     pub async fn room_for(&self, frames: usize) {
-        let _ = self.queue.reserve_many(frames).await;
+        while !self.has_room_for(frames) {
+            self.taken.notified().await;
+        }
     }
 
     /// Closes the connection at once, without what is queued. The first reason stands.
@@ -117,7 +127,7 @@ where
     let code = tokio::select! {
         biased;
         () = client.cut_off.signal.cancelled() => client.cut_off.code.get().copied(),
-        code = write_queue(&mut socket, &mut client.queue) => code,
+        code = write_queue(&mut socket, &mut client.queue, &client.taken) => code,
     };
     if let Some(code) = code {
         metrics().connections_closed.of(code).increment(1);
@@ -128,7 +138,11 @@ where
 }
 
 /// Returns the code that was queued, or nothing when the socket or the queue is closed.
-async fn write_queue<S>(socket: &mut S, queue: &mut mpsc::Receiver<Outgoing>) -> Option<CloseCode>
+async fn write_queue<S>(
+    socket: &mut S,
+    queue: &mut mpsc::Receiver<Outgoing>,
+    taken: &Notify,
+) -> Option<CloseCode>
 where
     S: Sink<Message, Error = axum::Error> + Unpin,
 {
@@ -136,6 +150,7 @@ where
     let mut tickets = Vec::new();
     let mut hold = Hold::new(Hop::Send);
     while queue.recv_many(&mut batch, COALESCED_MAX).await > 0 {
+        taken.notify_one();
         for outgoing in batch.drain(..) {
             let frame = match outgoing {
                 Outgoing::Frame(frame) => Message::Text(frame.text()),

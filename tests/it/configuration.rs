@@ -31,6 +31,27 @@ fn an_unknown_flag_is_a_usage_error() {
 }
 
 #[test]
+fn too_few_open_files_for_all_clients_are_told_and_a_soft_limit_is_raised() {
+    // A server that can't listen ends by itself.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let told = |limit: &str| {
+        let program = env!("CARGO_BIN_EXE_hopline");
+        let address = taken.local_addr().unwrap();
+        let services = "--database-url=postgres://127.0.0.1:1/d --redis-url=redis://127.0.0.1:1/";
+        let limits = "--connections-max=300 --http-connections-max=100";
+        let limited =
+            format!("ulimit {limit} && exec {program} serve --listen={address} {services} {limits}");
+        let output = Command::new("sh").args(["-c", &limited]).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let too_few = told("-n 627");
+    assert!(too_few.contains("limit=627 needed=628"), "{too_few}");
+    for enough in ["-n 628", "-Sn 100"] {
+        assert!(!told(enough).contains("needed="), "{}", told(enough));
+    }
+}
+
+#[test]
 fn a_taken_address_is_an_error_that_names_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

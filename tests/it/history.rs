@@ -8,7 +8,9 @@ use hopline::{
     protocol::ChannelName,
 };
 
-use crate::support::{database, lab_with};
+use serde_json::json;
+
+use crate::support::{Peer, database, lab_with};
 
 /// More than are read with one statement.
 const CHANNELS: i64 = 20_000;
@@ -35,4 +37,25 @@ async fn positions_are_complete_however_many_channels_are_watched() {
         .collect();
     let expected = (1..=CHANNELS).map(|n| (format!("c{n}"), n.cast_unsigned())).collect();
     assert_eq!(found, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_can_not_be_read_does_not_keep_other_channels_from_healing() {
+    let lab = lab_with(1, &["--fault-switches", "--check-interval-ms=100"]).await;
+    let server = lab.server("a");
+    let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
+    reader.subscribe("bad", None).await;
+    reader.subscribe("good", None).await;
+    server.switch_faults(&json!({ "lost_share": 1.0, "no_heal": true })).await.unwrap();
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
+    alice.publish("bad", "x").await;
+    for _ in 0..200 {
+        alice.publish("good", "x").await;
+    }
+    sqlx::query("UPDATE messages SET sender = 'not a name' WHERE channel = 'bad'")
+        .execute(&mut database(&lab).await)
+        .await
+        .unwrap();
+    server.switch_faults(&json!({ "lost_share": 1.0 })).await.unwrap();
+    reader.receives(1..=200).await;
 }

@@ -5,13 +5,15 @@ use std::net::SocketAddr;
 use hopline::protocol::{Ack, ErrorCode, HistoryPage, ProtocolError};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    task::JoinSet,
 };
 use uuid::Uuid;
 
-use crate::support::{Peer, lab_with, soon};
+use crate::support::{Peer, database, lab_with, soon};
 
 async fn post(address: SocketAddr, channel: &str, body: &Value) -> Response {
     let url = format!("http://{address}/v1/channels/{channel}/messages");
@@ -163,6 +165,28 @@ async fn readiness_says_what_is_wrong() {
     ];
     assert_eq!(body["problems"], json!(problems), "strangers learn no more");
     assert_eq!(get(address, "/livez").await.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_ready_however_many_clients_wait_for_the_database() {
+    let lab = lab_with(1, &["--database-connections=1"]).await;
+    let address = lab.addrs()[0];
+    let mut locking = database(&lab).await;
+    let mut lock = locking.begin().await.unwrap();
+    sqlx::query("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let mut pages = JoinSet::new();
+    for _ in 0..20 {
+        pages.spawn(get(address, "/v1/channels/general/messages"));
+    }
+    let mut observer = database(&lab).await;
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    soon("a read that waits", async {
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut observer).await.unwrap() == 0 {}
+    })
+    .await;
+    assert_eq!(get(address, "/readyz").await.status(), StatusCode::OK);
+    lock.rollback().await.unwrap();
+    pages.join_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

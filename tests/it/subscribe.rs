@@ -4,7 +4,7 @@ use hopline::protocol::{ClientFrame, ErrorCode, HistoryPage, ServerFrame};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::support::{Peer, lab, lab_with, soon};
+use crate::support::{Peer, fault, lab, lab_with, metric_reaches, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_channel_exists_before_its_first_message() {
@@ -104,6 +104,36 @@ async fn many_channels_asked_for_at_once_are_all_recovered_by_a_client_that_keep
         assert!(matches!(reader.next().await, ServerFrame::Subscribed { recovered: true, .. }));
         reader.receives(1..=MISSED).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_next_request_waits_for_room_still_gets_messages() {
+    const MISSED: u64 = 60;
+    let flags = ["--client-queue-max=64", "--recovered-max=60", "--outstanding-max=60", "--fault-switches"];
+    let lab = lab_with(1, &flags).await;
+    let server = lab.server("a");
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
+    for channel in ["first", "second"] {
+        for _ in 0..MISSED {
+            alice.publish(channel, "x").await;
+        }
+    }
+    let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
+    reader.subscribe("live", None).await;
+    // With this one the socket is busy for so long that all that follows meets a full queue.
+    fault(&server, &["delay", "send", "2000"]);
+    alice.publish("live", "x").await;
+    for channel in ["first", "second"] {
+        reader.0.subscribe(channel, Some(0), false).await.unwrap();
+    }
+    metric_reaches(server.admin_addr(), "hopline_send_queue_bytes", &[], 5_000.0).await;
+    alice.publish("live", "x").await;
+    reader.receives(1..=1).await;
+    assert!(matches!(reader.next().await, ServerFrame::Subscribed { recovered: true, .. }));
+    reader.receives(1..=MISSED).await;
+    reader.receives(2..=2).await;
+    assert!(matches!(reader.next().await, ServerFrame::Subscribed { recovered: true, .. }));
+    reader.receives(1..=MISSED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ use std::{
     sync::Arc,
 };
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use hopline::files;
 
 use crate::{
     audit::Audit,
@@ -58,7 +58,8 @@ const FLOOR_OPERATIONS: u32 = 1_000;
 
 /// Carries out a command. An error means that something is missing or wouldn't start.
 pub async fn execute(command: Command) -> anyhow::Result<Exit> {
-    raise_file_limit();
+    // Each client takes a file here and one in a server, which inherits the limit.
+    files::raise_limit();
     match command {
         Command::Lab(args) => lab::execute(&args).await,
         Command::Run(args) => run::execute(&args).await,
@@ -83,13 +84,6 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Bandwidth(args) => bandwidth::execute(&args).await,
         Command::Sweep(args) => sweep::execute(&args).await,
         Command::Render(args) => render::execute(&args),
-    }
-}
-
-/// Each client takes a file descriptor here and one in a server, which inherits the limit.
-fn raise_file_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

@@ -103,13 +103,18 @@ pub fn persist(accept: &SpanContext, queued_us: u64) -> Option<Open> {
 
 /// Records the round trip that committed a batch: a child of the first sampled message's `persist`, linked with
 /// those of the others. A batch without any has none.
-pub fn commit(persists: &[SpanContext], (started_us, committed_us): (u64, u64), batch_messages: usize) {
+pub fn commit(
+    persists: &[SpanContext],
+    procedure: &'static str,
+    (started_us, committed_us): (u64, u64),
+    batch_messages: usize,
+) {
     let Some((first, others)) = persists.split_first() else {
         return;
     };
     let attributes = vec![
         KeyValue::new("db.system.name", "postgresql"),
-        KeyValue::new("db.stored_procedure.name", "append_messages"),
+        KeyValue::new("db.stored_procedure.name", procedure),
         KeyValue::new("db.operation.batch.size", int(batch_messages as u64)),
     ];
     let builder = builder("commit", SpanKind::Client, started_us, attributes)

@@ -7,7 +7,10 @@ use rustls::{
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer},
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::telemetry::{labels::HandshakeOutcome, metrics::metrics};
@@ -36,7 +39,10 @@ impl Tls {
     }
 
     /// Makes a connection an encrypted one within the limit, and counts what became of it.
-    pub async fn handshake(&self, stream: TcpStream, limit: Duration) -> io::Result<TlsStream<TcpStream>> {
+    pub async fn handshake<S>(&self, stream: S, limit: Duration) -> io::Result<TlsStream<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let shaken = timeout(limit, self.0.accept(stream)).await;
         let shaken = shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         metrics().tls_handshakes.of(outcome(&shaken)).increment(1);

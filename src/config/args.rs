@@ -33,7 +33,7 @@ pub struct ServeArgs {
     #[arg(long, env = "HOPLINE_HTTP_CONNECTIONS_MAX", value_name = "N", default_value = "1024")]
     pub(super) http_connections_max: String,
 
-    /// How long a client may take for a TLS handshake, for the head of a request, and for its body
+    /// How long a client may take for a TLS handshake, for the head of a request and for its body, and take nothing of an answer
     #[arg(long, env = "HOPLINE_REQUEST_TIMEOUT_MS", value_name = "MS", default_value = "10000")]
     pub(super) request_timeout_ms: String,
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use hopline::protocol::{Ack, ErrorCode, HistoryPage, ProtocolError};
+use hopline_loadtest::lab::Server;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -13,7 +14,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::support::{Peer, database, lab_with, soon};
+use crate::support::{Peer, ask_and_never_read, database, lab_with, metric, metric_reaches, soon};
 
 async fn post(address: SocketAddr, channel: &str, body: &Value) -> Response {
     let url = format!("http://{address}/v1/channels/{channel}/messages");
@@ -262,6 +263,42 @@ async fn bodies_that_do_not_end_keep_others_out_only_until_their_time_is_over() 
             "{refusal}"
         );
     }
+}
+
+/// A client that is subscribed to `general` and has so much to read that its socket takes nothing more, and how many messages
+/// that took.
+async fn stuck_peer(server: &Server) -> (Peer, u64) {
+    const BODY_BYTES: u32 = 64 << 10;
+    let mut stuck = Peer::connect(server.public_addr(), "stuck").await;
+    stuck.subscribe("general", None).await;
+    let mut alice = Peer::connect(server.public_addr(), "alice").await;
+    let (body, mut sent) = ("x".repeat(BODY_BYTES as usize), 0);
+    while metric(server.admin_addr(), "hopline_send_queue_bytes", &[]).await < f64::from(8 * BODY_BYTES) {
+        sent = alice.publish("general", &body).await.seq;
+    }
+    (stuck, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_no_one_reads_keep_others_out_only_until_their_time_is_over_and_spare_websockets() {
+    let large = ["--body-bytes-max=65536", "--frame-bytes-max=100000"];
+    let flags = [&["--http-connections-max=2", "--request-timeout-ms=500"], &large[..]].concat();
+    let lab = lab_with(1, &flags).await;
+    let (server, address) = (lab.server("a"), lab.server("a").public_addr());
+    // It has been waiting for longer than the others when those are cut off.
+    let (mut stuck, sent) = stuck_peer(&server).await;
+    let small = TcpStream::connect(address).await.unwrap();
+    let pages = TcpStream::connect(address).await.unwrap();
+    let (answered, (), ()) = tokio::join!(
+        soon("an answer", reqwest::get(format!("http://{address}/livez"))),
+        ask_and_never_read(small, "/livez"),
+        ask_and_never_read(pages, "/v1/channels/general/messages"),
+    );
+    assert!(answered.unwrap().status().is_success());
+    metric_reaches(server.admin_addr(), "hopline_answers_unread_total", &[], 2.0).await;
+    stuck.receives(1..=sent).await;
+    stuck.receives_nothing_more().await;
+    assert!(metric(server.admin_addr(), "hopline_answers_unread_total", &[]).await < 3.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,19 @@ use hopline_loadtest::{
     client::{Client, ClientError, Tls},
     lab::{Lab, Server},
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use crate::support::{
-    Peer,
+    Peer, ask_and_never_read,
     certificates::{Authority, Identity},
     lab_with, metric, metric_reaches, soon,
 };
@@ -119,4 +125,24 @@ async fn whoever_speaks_no_tls_or_is_slow_with_it_is_turned_away_and_takes_no_pl
     metric_reaches(admin, HANDSHAKES, &["closed"], 1.0).await;
     assert_eq!(alice.publish("general", "x").await.seq, 1);
     metric_reaches(admin, HANDSHAKES, &[], 7.0).await;
+}
+
+/// A connection that is encrypted, and over which nothing has been said yet.
+async fn encrypted(address: SocketAddr, authority: &Authority) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(authority.file()).unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let config = builder.with_root_certificates(roots).with_no_client_auth();
+    let socket = TcpStream::connect(address).await.unwrap();
+    let shaken = TlsConnector::from(Arc::new(config)).connect(NAME.try_into().unwrap(), socket);
+    soon("the handshake", shaken).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_does_not_read_its_encrypted_answers_is_cut_off_and_counted() {
+    let (lab, authority) = (lab_with(0, &[]).await, Authority::new());
+    let server = start(&lab, &authority, &authority.vouch_for(NAME), &["--request-timeout-ms=500"]).await;
+    ask_and_never_read(encrypted(server.public_addr(), &authority).await, "/livez").await;
+    metric_reaches(server.admin_addr(), "hopline_answers_unread_total", &[], 1.0).await;
 }

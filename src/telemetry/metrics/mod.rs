@@ -96,6 +96,8 @@ declare! {
         "hopline_auth_refusals_total": auth_refusals is Counters<AuthRefusal>, by "reason";
         /// Connections closed for want of a request that can be read; slow ones may just be idle.
         "hopline_heads_refused_total": heads_refused is Counters<HeadRefusal>, by "reason";
+        /// HTTP connections closed because the client took nothing of an answer for too long.
+        "hopline_answers_unread_total": answers_unread is Counter;
         /// Spans by what became of them; those that ended and have no other outcome wait for the exporter.
         "hopline_spans_total": spans is Counters<SpanOutcome>, by "outcome";
     }

@@ -22,7 +22,10 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 use sqlx::{Connection, PgConnection};
-use tokio::time::timeout;
+use tokio::{
+    io::{AsyncWrite, AsyncWriteExt},
+    time::timeout,
+};
 use uuid::Uuid;
 
 pub(crate) use wire::{Tampering, Wire};
@@ -210,6 +213,13 @@ impl Peer {
     pub(crate) async fn closed(&mut self) -> Closed {
         soon("the end of the connection", self.0.closed()).await
     }
+}
+
+/// Asks for `path` again and again and reads nothing, until the server has had enough.
+pub(crate) async fn ask_and_never_read(mut stream: impl AsyncWrite + Unpin, path: &str) {
+    let requests = format!("GET {path} HTTP/1.1\r\nHost: hopline\r\n\r\n").repeat(100);
+    let asking = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    soon("the end of the connection", asking).await;
 }
 
 /// The sum of a server's metric over the series whose text holds all of `labels`.

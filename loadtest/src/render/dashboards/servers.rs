@@ -105,12 +105,14 @@ fn admission() -> Vec<Panel> {
             "Clients are told a code only; why stands here. Many of signature, expired or origin: someone tries.",
         ),
         by(
-            "Connections without a request",
+            "HTTP connections cut off",
             "ops",
             "reason",
             &servers("hopline_heads_refused_total"),
-            "slow: no request came in time, as from idle connections, too. too_large, malformed: what came was none.",
-        ),
+            "slow: no request came in time, as from idle connections, too. too_large, malformed: what came was none. \
+             unread: the client didn't take its answer.",
+        )
+        .query("unread", servers("hopline_answers_unread_total").rate("")),
         by(
             "TLS handshakes",
             "ops",

@@ -1,6 +1,18 @@
-//! Takes connections in: so many at a time, and none may be slow with its request.
+//! Takes connections in: so many at a time, and none may be slow with its request or leave an answer unread.
 
-use std::{error::Error, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+mod write_limit;
+
+use std::{
+    error::Error,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
@@ -14,6 +26,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
+use self::write_limit::WriteLimit;
 use crate::{
     telemetry::{labels::HeadRefusal, metrics::metrics},
     tls::Tls,
@@ -29,8 +42,8 @@ const READ_BUFFER_BYTES_MAX: usize = 32 << 10;
 pub struct Limits {
     /// Connections that speak HTTP at a time; the next ones wait in the kernel. A WebSocket has left HTTP behind.
     pub connections_max: usize,
-    /// How long a client may take for a TLS handshake, for the head of a request and for its body, and leave a connection
-    /// without any.
+    /// How long a client may take for a TLS handshake, for the head of a request and for its body, leave a connection
+    /// without any, and take nothing of an answer.
     pub request_timeout: Duration,
 }
 
@@ -77,6 +90,21 @@ struct Conversation {
 
 impl Conversation {
     async fn hold(self, stream: TcpStream, tls: Option<Tls>) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let is_over = Arc::<AtomicBool>::default();
+        // Below TLS, where each byte that the client takes is seen.
+        let stream = WriteLimit::new(stream, self.limits.request_timeout, Arc::clone(&is_over));
+        let spoken = self.speak(stream, tls).await;
+        // What lives on is a WebSocket, whose queue says when its client is too slow. Until the answer to its request is written,
+        // it is none.
+        is_over.store(true, Ordering::Relaxed);
+        spoken
+    }
+
+    async fn speak(
+        self,
+        stream: WriteLimit<TcpStream>,
+        tls: Option<Tls>,
+    ) -> Result<(), Box<dyn Error + Send + Sync>> {
         let Some(tls) = tls else { return Ok(self.speak_http(stream).await?) };
         let shaken = tokio::select! {
             shaken = tls.handshake(stream, self.limits.request_timeout) => shaken?,
@@ -111,8 +139,13 @@ impl Conversation {
     }
 }
 
-/// Counts a connection whose request could not be read; others broke.
+/// Counts a connection whose request could not be read, or whose answer was not; others broke.
 fn count(error: &hyper::Error) {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+    if cause.is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut) {
+        metrics().answers_unread.increment(1);
+        return;
+    }
     let reason = if error.is_timeout() {
         HeadRefusal::Slow
     } else if error.is_parse_too_large() {

@@ -195,24 +195,27 @@ async fn a_relay_that_alone_can_not_reach_kafka_gives_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_in_the_outbox_and_how_long_is_told_by_its_relay() {
-    let lab = lab(Broker::Kafka, 2, &PATIENT).await;
-    let (relay, other) = relay_and_other(&lab).await;
+async fn what_waits_in_the_outbox_and_how_long_is_told_until_nothing_waits() {
+    let lab = lab(Broker::Kafka, 2, &[]).await;
     lab.backend().kill();
-    let mut alice = Peer::connect(other.public_addr(), "alice").await;
+    let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
     for _ in 0..20 {
         alice.publish("general", "x").await;
     }
-    metric_reaches(relay.admin_addr(), "hopline_outbox_messages", &[], 20.0).await;
-    metric_reaches(relay.admin_addr(), "hopline_outbox_age_seconds", &[], 1.0).await;
-    for gauge in ["hopline_outbox_messages", "hopline_outbox_age_seconds"] {
-        let told = metric(other.admin_addr(), gauge, &[]).await;
-        assert!(told < f64::EPSILON, "a server that doesn't relay tells {gauge} {told}");
-    }
+    // Whoever relays can't publish either, and gives way to the other one now and then.
+    let told = async |gauge: &str| {
+        let mut most = 0.0_f64;
+        for server in lab.servers() {
+            most = most.max(metric(server.admin_addr(), gauge, &[]).await);
+        }
+        most
+    };
+    soon("20 messages", async { while told("hopline_outbox_messages").await < 20.0 {} }).await;
+    soon("a second", async { while told("hopline_outbox_age_seconds").await < 1.0 {} }).await;
     lab.backend().start().await.unwrap();
     is_emptied(&lab).await;
     for gauge in ["hopline_outbox_messages", "hopline_outbox_age_seconds"] {
-        soon(gauge, async { while metric(relay.admin_addr(), gauge, &[]).await > 0.0 {} }).await;
+        soon(gauge, async { while told(gauge).await > 0.0 {} }).await;
     }
 }
 

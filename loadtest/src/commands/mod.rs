@@ -32,7 +32,7 @@ use std::{
     sync::Arc,
 };
 
-use hopline::files;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::{
     audit::Audit,
@@ -58,8 +58,7 @@ const FLOOR_OPERATIONS: u32 = 1_000;
 
 /// Carries out a command. An error means that something is missing or wouldn't start.
 pub async fn execute(command: Command) -> anyhow::Result<Exit> {
-    // Each client takes a file here and one in a server, which inherits the limit.
-    files::raise_limit();
+    raise_file_limit();
     match command {
         Command::Lab(args) => lab::execute(&args).await,
         Command::Run(args) => run::execute(&args).await,
@@ -84,6 +83,13 @@ pub async fn execute(command: Command) -> anyhow::Result<Exit> {
         Command::Bandwidth(args) => bandwidth::execute(&args).await,
         Command::Sweep(args) => sweep::execute(&args).await,
         Command::Render(args) => render::execute(&args),
+    }
+}
+
+/// Each client takes a file descriptor here.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 

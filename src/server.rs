@@ -30,10 +30,10 @@ use crate::{
     send::{Registrar, Waiting},
 };
 
-/// How long requests that have begun may take when the server stops.
-/// Connections with which a server reads what it needs itself: one read for healing, one of positions, one of a channel's counter.
+/// Connections with which a server reads what it needs itself: enough for a read for healing, one of positions, and one more.
 const OWN_CONNECTIONS_MAX: u32 = 3;
 
+/// How long requests that have begun may take when the server stops.
 const REQUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why a server did not start, or did not end well.

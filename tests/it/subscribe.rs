@@ -109,7 +109,8 @@ async fn many_channels_asked_for_at_once_are_all_recovered_by_a_client_that_keep
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_whose_next_request_waits_for_room_still_gets_messages() {
     const MISSED: u64 = 60;
-    let flags = ["--client-queue-max=64", "--recovered-max=60", "--outstanding-max=60", "--fault-switches"];
+    let room = ["--client-queue-max=64", "--recovered-max=60", "--outstanding-max=60"];
+    let flags = [&room[..], &["--body-bytes-max=30000", "--fault-switches"]].concat();
     let lab = lab_with(1, &flags).await;
     let server = lab.server("a");
     let mut alice = Peer::connect(lab.addrs()[0], "alice").await;
@@ -120,14 +121,20 @@ async fn a_client_whose_next_request_waits_for_room_still_gets_messages() {
     }
     let mut reader = Peer::connect(lab.addrs()[0], "reader").await;
     reader.subscribe("live", None).await;
-    // With this one the socket is busy for so long that all that follows meets a full queue.
-    fault(&server, &["delay", "send", "2000"]);
-    alice.publish("live", "x").await;
+    // The socket is busy with this one until the switch is cleared, so all that follows meets a full queue. Bodies of such
+    // lengths tell what has come into it.
+    fault(&server, &["delay", "send", "60000"]);
+    let waiting =
+        async |bytes| metric_reaches(server.admin_addr(), "hopline_send_queue_bytes", &[], bytes).await;
+    alice.publish("live", &"x".repeat(1_000)).await;
+    waiting(1_000.0).await;
     for channel in ["first", "second"] {
         reader.0.subscribe(channel, Some(0), false).await.unwrap();
     }
-    metric_reaches(server.admin_addr(), "hopline_send_queue_bytes", &[], 5_000.0).await;
-    alice.publish("live", "x").await;
+    waiting(6_000.0).await;
+    alice.publish("live", &"x".repeat(30_000)).await;
+    waiting(30_000.0).await;
+    fault(&server, &["clear"]);
     reader.receives(1..=1).await;
     assert!(matches!(reader.next().await, ServerFrame::Subscribed { recovered: true, .. }));
     reader.receives(1..=MISSED).await;
